@@ -1,0 +1,201 @@
+"""Bad input, found before anything is traced: each check raises a typed error with its remedy."""
+
+import inspect
+import math
+import operator
+from typing import Any, NoReturn
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+
+from ._custom_types import Loss, Params, PyTree, Scalar
+from ._errors import (
+    InvalidLearningRateError,
+    InvalidLossError,
+    InvalidOptionError,
+    InvalidParametersError,
+    InvalidStepsError,
+)
+
+
+def is_traced(value: Any) -> bool:
+    """Whether the value is known only to a JAX transformation, so that it cannot be looked at."""
+    return isinstance(value, jax.core.Tracer)
+
+
+def any_traced(*trees: PyTree[Any]) -> bool:
+    """Whether a JAX transformation is tracing any leaf."""
+    return any(is_traced(leaf) for leaf in jtu.tree_leaves(trees))
+
+
+def positive_scalar(value: Any, name: str) -> Scalar:
+    """One positive finite number as a float array, or an `InvalidLearningRateError`."""
+    shown = f"{name} must be one positive finite number, got {value!r}"
+    if isinstance(value, bool | str) or value is None:
+        raise InvalidLearningRateError(f"{shown}. Write for example {name}=0.1.")
+    try:
+        array = jnp.asarray(value)
+    except TypeError as error:
+        raise InvalidLearningRateError(f"{shown}. Write for example {name}=0.1.") from error
+    if array.ndim != 0:
+        raise InvalidLearningRateError(
+            f"{name} must be one number, got an array of shape {array.shape}. "
+            f"For several at once: jax.vmap(lambda h: ...({name}=h))({name}s)."
+        )
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise InvalidLearningRateError(f"{shown}: it is complex. Take its real part.")
+    if not is_traced(array) and not (math.isfinite(float(array)) and float(array) > 0):
+        raise InvalidLearningRateError(f"{shown}. Write for example {name}=0.1.")
+    # An explicit dtype drops JAX' weak type: Python floats, NumPy scalars and arrays compile once.
+    return array.astype(jnp.result_type(float))
+
+
+def step_count(steps: Any) -> int:
+    """A non-negative integer, or an `InvalidStepsError`."""
+    if is_traced(steps):
+        raise InvalidStepsError(
+            "steps is traced, but it sets the shapes of the results. Pass it as a Python integer, "
+            "under jit through static_argnames=('steps',)."
+        )
+    try:
+        count = operator.index(steps)
+    except TypeError as error:
+        raise InvalidStepsError(
+            f"steps must be an integer, got {steps!r} of type {type(steps).__name__}. "
+            "Write for example steps=100."
+        ) from error
+    if count < 0 or isinstance(steps, bool):
+        raise InvalidStepsError(f"steps must be 0 or more, got {steps!r}.")
+    return count
+
+
+def one_of(value: Any, allowed: tuple[Any, ...], name: str) -> None:
+    """Raise an `InvalidOptionError` unless the value is one of those allowed."""
+    if not any(value is choice or value == choice for choice in allowed):
+        listed = ", ".join(repr(choice) for choice in allowed)
+        raise InvalidOptionError(f"{name} must be one of {listed}; got {value!r}.")
+
+
+def split_params(params: Params) -> tuple[PyTree[Any], PyTree[Any]]:
+    """Split parameters into the floating-point leaves that move and the rest, which stays.
+
+    Arrays and Python floats move. Inside an Equinox module Python scalars are settings (a dropout
+    rate, say) and stay, as do functions and strings everywhere. All moving leaves must be finite
+    and share one dtype, float32 or float64.
+
+    Raises:
+        InvalidParametersError: naming the leaf and the remedy.
+    """
+    is_module = lambda node: isinstance(node, eqx.Module)  # noqa: E731
+    arrays = jtu.tree_map(_numbers_to_arrays, params, is_leaf=is_module)
+    arrays = jtu.tree_map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arrays)
+    moving, resting = eqx.partition(arrays, eqx.is_array)
+    leaves = jtu.tree_leaves_with_path(moving)
+    if not leaves:
+        raise InvalidParametersError(
+            "params holds no floating-point array, so there is nothing to move. "
+            "Pass for example jnp.zeros(2), or a tree of such arrays."
+        )
+    for path, leaf in leaves:
+        _check_leaf(jtu.keystr(path) or "params", leaf)
+    first_path, first = leaves[0]
+    for path, leaf in leaves[1:]:
+        if leaf.dtype != first.dtype:
+            raise InvalidParametersError(
+                f"params mixes {first.dtype} (leaf {jtu.keystr(first_path)}) and {leaf.dtype} "
+                f"(leaf {jtu.keystr(path)}). Cast them to one dtype: "
+                "jax.tree.map(lambda x: x.astype(jnp.float64), params)."
+            )
+    return moving, resting
+
+
+def _numbers_to_arrays(leaf: Any) -> Any:
+    """Outside modules a Python number is a parameter, so that `params=2.5` means what it says."""
+    if isinstance(leaf, bool | int | float | complex | np.generic):
+        return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
+    return leaf
+
+
+def _check_leaf(name: str, leaf: Any) -> None:
+    if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+        raise InvalidParametersError(
+            f"leaf {name} is complex ({leaf.dtype}), but an optimizer moves real parameters. "
+            "Pass its real and imaginary parts as two leaves."
+        )
+    if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        raise InvalidParametersError(
+            f"leaf {name} has dtype {leaf.dtype}, which cannot move continuously. "
+            "Make it a float (x.astype(float)), or pass it to the loss through args."
+        )
+    if leaf.dtype not in (jnp.float32, jnp.float64):
+        raise InvalidParametersError(
+            f"leaf {name} has dtype {leaf.dtype}; an integrator needs float32 or float64. "
+            "Cast it: x.astype(jnp.float32)."
+        )
+    if not is_traced(leaf) and not bool(np.all(np.isfinite(np.asarray(leaf)))):
+        raise InvalidParametersError(
+            f"leaf {name} is not finite at the start. Replace its NaN or infinite entries."
+        )
+
+
+def data(args: PyTree[Any]) -> PyTree[Any]:
+    """NumPy arrays and Python floats of `args` as JAX arrays, so that new values compile nothing.
+
+    Integers, strings and functions stay as they are: a loss may use them for shapes and choices.
+    """
+
+    def convert(leaf: Any) -> Any:
+        if isinstance(leaf, float | complex | np.ndarray | np.generic):
+            return jnp.asarray(leaf)
+        return leaf
+
+    return jtu.tree_map(convert, args)
+
+
+def loss_signature(loss: Loss, args: PyTree[Any]) -> None:
+    """Raise an `InvalidLossError` unless `loss(params)` or `loss(params, args)` can be called."""
+    if not callable(loss):
+        raise InvalidLossError(
+            f"loss must be a function of the parameters, got {type(loss).__name__}. "
+            "Write for example: lambda params: jnp.sum(params**2)."
+        )
+    try:
+        signature = inspect.signature(loss)
+    except ValueError:  # some built-in callables have none: the call itself will tell
+        return
+    given = 1 if args is None else 2
+    try:
+        signature.bind(*(None,) * given)
+    except TypeError as error:
+        if args is None:
+            raise InvalidLossError(
+                f"loss{signature} cannot be called as loss(params). If its second argument is "
+                "data, pass it with args=...; otherwise give the extra arguments defaults."
+            ) from error
+        raise InvalidLossError(
+            f"loss{signature} cannot be called as loss(params, args), but args was given. "
+            "Give the loss a second argument, or leave args out."
+        ) from error
+
+
+def loss_output(output: PyTree[Any]) -> None:
+    """Raise an `InvalidLossError` unless the output (a shape will do) is one real float."""
+    if not hasattr(output, "shape") or not hasattr(output, "dtype"):
+        _refuse_output(
+            f"a {type(output).__name__}",
+            "Return the loss alone, as a scalar array: leave auxiliary outputs out",
+        )
+    if output.shape != ():
+        _refuse_output(
+            f"an array of shape {output.shape}",
+            "Reduce it, for example with jnp.mean(...) or jnp.sum(...)",
+        )
+    if not jnp.issubdtype(output.dtype, jnp.floating):
+        _refuse_output(f"dtype {output.dtype}", "Return a real float, for example jnp.abs(x) ** 2")
+
+
+def _refuse_output(got: str, remedy: str) -> NoReturn:
+    raise InvalidLossError(f"loss must return one real number, but returned {got}. {remedy}.")

@@ -1,0 +1,324 @@
+"""Iterates and flows on one clock."""
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._checks import any_traced, one_of, step_count
+from ._custom_types import Array, Flag, Loss, Params, PyTree
+from ._errors import IncompatibleFlowError
+from ._integrator import Integrator, integrate, make_integrator
+from ._iterate import (
+    IterateState,
+    Records,
+    begin,
+    blank_unless,
+    iterate_trajectory,
+    scan_iterates,
+    step_once,
+)
+from ._problem import Problem, make_problem
+from ._results import RESULTS, Comparison, check
+from ._solve import (
+    LONGEST,
+    MAX_STEPS,
+    FlowState,
+    advance_flow,
+    begin_flow,
+    check_flow,
+    flow_trajectory,
+    is_good,
+    observe,
+)
+from ._vectors import real_dtype, select, size
+from ._windows import keep_params, plan, walk
+from .optimizers import AbstractOptimizer
+from .vector_fields import AbstractFlow
+
+MODES = ("trajectory", "per_step")
+Flows = tuple[AbstractFlow, ...]
+
+
+class CompareState(eqx.Module):
+    """Where the iterates and every flow stand."""
+
+    iterates: IterateState
+    flows: tuple[FlowState, ...]
+
+
+def compare(
+    loss: Loss,
+    params: Params,
+    optimizer: AbstractOptimizer,
+    flows: Sequence[AbstractFlow],
+    steps: int,
+    *,
+    args: PyTree[Any] = None,
+    mode: str = "trajectory",
+    solver: dfx.AbstractSolver | None = None,
+    stepsize_controller: dfx.AbstractStepSizeController | None = None,
+    dt0: Any = None,
+    max_steps: int = MAX_STEPS,
+    adjoint: dfx.AbstractAdjoint = dfx.RecursiveCheckpointAdjoint(),  # noqa: B008 (immutable)
+    save_params: bool | str = "auto",
+    progress: bool = False,
+    throw: bool = True,
+) -> Comparison:
+    r"""Compare flows with the iterates that they model.
+
+    .. math::
+        \text{trajectory:}\quad e_n = \lVert \varphi_{nh}(\theta_0) - \theta_n \rVert
+        \qquad
+        \text{per step:}\quad e_n = \lVert \varphi_h(\theta_{n-1}) - \theta_n \rVert
+
+    with the flow's map ``phi`` and the time ``h`` of one step. In mode ``"trajectory"`` they start
+    together and drift apart; in mode ``"per_step"`` the flow starts anew from every iterate, and
+    the error is that of one step. Works under ``jit``, ``vmap`` and reverse-mode ``grad``. Memory
+    does not grow with the number of steps unless the parameters are kept.
+
+    Arguments:
+        loss: As in `flows.iterate`.
+        params: As in `flows.iterate`.
+        optimizer: For example ``flows.GradientDescent(0.1)``.
+        flows: The flows, each a model of this optimizer, for example
+            ``[flows.GradientFlow(), flows.ModifiedFlow(order=2)]``.
+        steps: How many steps, a Python integer >= 0.
+        args: Data for the loss.
+        mode: ``"trajectory"`` or ``"per_step"``.
+        solver: As in `flows.solve`; so are the next four.
+        stepsize_controller: By default the integration error is far below the model error;
+            `Trajectory.stats` reports it, and the printed table marks where it is not.
+        dt0: The solver's first step in flow time.
+        max_steps: The most solver steps within one window (in mode ``"per_step"``: one step).
+        adjoint: How diffrax differentiates through the solve.
+        save_params: Keep the parameters of every step, of the iterates and of every flow: True,
+            False, or "auto" (up to 64 MiB in all).
+        progress: Show a bar over the steps.
+        throw: Raise an error if anything stops early, rather than return its result code.
+
+    Returns:
+        A `flows.Comparison`. A flow that fails does not stop the others; when the iterates
+        diverge the run ends. Either way everything up to there is kept, and the trajectory's
+        result code, `last_step` and `message` say what happened. In mode ``"per_step"`` a flow that
+        fails in one step starts again from the next iterate; its result is its first failure.
+
+    Raises:
+        InvalidLossError: If the loss cannot be called, or does not return one real number.
+        InvalidParametersError: If a leaf of `params` cannot be moved; the message names it.
+        InvalidStepsError: If `steps` is not a non-negative integer.
+        InvalidOptionError: If an option is out of range.
+        InvalidSolverError: If solver or controller is not diffrax's, or they do not fit together.
+        IncompatibleFlowError: If there is no flow, or one does not model the optimizer.
+        RunFailedError: If anything stops early and `throw` is True; its ``partial`` is the run.
+
+    Example:
+        On ``E(x) = x^2 / 2`` gradient descent is ``(1 - h)^n`` and the flow ``exp(-n h)``.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.compare(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5),
+        ...     [flows.GradientFlow()], steps=2,
+        ... )
+        >>> error = jnp.exp(-run.iterates.ts) - 0.5 ** jnp.arange(3)
+        >>> bool(jnp.allclose(run.errors["GradientFlow"], error, atol=1e-5))
+        True
+
+    References:
+        M. Rosca, Y. Wu, C. Qin, B. Dherin, On a continuous time model of gradient descent dynamics
+        and instability in deep learning (2023), arXiv:2302.01952, for the two ways to compare.
+    """
+    count = step_count(steps)
+    one_of(mode, MODES, "mode")
+    models = _check_flows(flows, optimizer)
+    problem, moving = make_problem(loss, params, optimizer, args)
+    dtype = real_dtype(moving)
+    integrator = make_integrator(dtype, solver, stepsize_controller, dt0, max_steps, adjoint)
+    point_bytes = size(moving) * dtype.itemsize
+    save = keep_params(save_params, count, point_bytes * (1 + len(models)))
+    windows = plan(count, point_bytes * (1 + len(models)), LONGEST)
+
+    iterates, start = begin(problem, moving, save)
+    begun = [begin_flow(problem, flow, integrator, moving, save) for flow in models]
+    carry = CompareState(iterates, tuple(state for state, _ in begun))
+    start = (start, tuple({**records, "error": 0 * records["loss"]} for _, records in begun))
+    traced = any_traced(problem, models, integrator, carry)
+    advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
+    carry, (iterate_records, flow_records) = walk(
+        lambda carry, done: advance(
+            problem, models, integrator, carry, done, count, windows.length, save
+        ),
+        carry,
+        start,
+        windows,
+        alive=_anything_to_do,
+        traced=traced,
+        progress=progress,
+        label="compare",
+    )
+    names = _distinct([flow.name for flow in models])
+    comparison = Comparison(
+        iterates=iterate_trajectory(problem, carry.iterates, iterate_records),
+        trajectories={
+            name: flow_trajectory(problem, flow, state, records)
+            for name, flow, state, records in zip(
+                names, models, carry.flows, flow_records, strict=True
+            )
+        },
+        errors={name: records["error"] for name, records in zip(names, flow_records, strict=True)},
+        mode=mode,
+        settings=_settings(problem, moving, integrator),
+    )
+    return check(comparison, throw=throw, traced=traced)
+
+
+@eqx.filter_jit
+def _advance_trajectory(
+    problem: Problem,
+    flows: Flows,
+    integrator: Integrator,
+    carry: CompareState,
+    done: Array,
+    steps: Array,
+    length: int,
+    save: bool,
+) -> tuple[CompareState, PyTree[Array]]:
+    """A window in which every flow continues from where it is."""
+    indices = done + np.arange(length)
+    iterates, records = scan_iterates(problem, carry.iterates, indices, steps, save=True)
+    points = records["params"]
+    # Once the iterates have diverged there is nothing to compare with.
+    until = jnp.minimum(steps, iterates.step)
+    advanced = [
+        advance_flow(problem, flow, integrator, state, done, until, length, save, points)
+        for flow, state in zip(flows, carry.flows, strict=True)
+    ]
+    carry = CompareState(iterates, tuple(state for state, _ in advanced))
+    records = {**records, "params": points if save else None}
+    return carry, (records, tuple(records for _, records in advanced))
+
+
+@eqx.filter_jit
+def _advance_per_step(
+    problem: Problem,
+    flows: Flows,
+    integrator: Integrator,
+    carry: CompareState,
+    done: Array,
+    steps: Array,
+    length: int,
+    save: bool,
+) -> tuple[CompareState, PyTree[Array]]:
+    """A window in which every flow starts anew from every iterate."""
+
+    def step(carry: CompareState, index: Array) -> tuple[CompareState, PyTree[Array]]:
+        start = problem.optimizer.params(carry.iterates.state)
+        iterates, records = step_once(problem, carry.iterates, index, steps, save)
+        made = iterates.step > carry.iterates.step
+        end = problem.optimizer.params(iterates.state)
+        length_of_step = records["diagnostics"]["step_length"]
+        stepped = [
+            _one_step(problem, flow, integrator, state, start, end, length_of_step, made, save)
+            for flow, state in zip(flows, carry.flows, strict=True)
+        ]
+        carry = CompareState(iterates, tuple(state for state, _ in stepped))
+        return carry, (records, tuple(records for _, records in stepped))
+
+    return jax.lax.scan(step, carry, done + np.arange(length))
+
+
+def _one_step(
+    problem: Problem,
+    flow: AbstractFlow,
+    integrator: Integrator,
+    carry: FlowState,
+    start: Params,
+    end: Params,
+    step_length: Array,
+    due: Flag,
+    save: bool,
+) -> tuple[FlowState, Records]:
+    """One flow from one iterate towards the next; `due` says whether there is a next one."""
+    h = problem.optimizer.step_time.astype(carry.dt.dtype)
+
+    def attempt(carry: FlowState) -> tuple[FlowState, Records]:
+        t0 = h * carry.step.astype(h.dtype)
+        leg = integrate(
+            problem,
+            flow,
+            integrator,
+            flow.init(problem, start),
+            t0,
+            (t0 + h)[None],
+            carry.dt,
+            step_length,
+        )
+        y = jax.tree.map(lambda ys: ys[0], leg.ys)
+        records = observe(problem, flow, y, save, end)
+        good = is_good(records)
+        why = RESULTS.where(leg.result != RESULTS.successful, leg.result, RESULTS.diverged)
+        first_failure = carry.alive & ~good
+        carry = FlowState(
+            select(good, y, carry.y),
+            carry.step + jnp.asarray(carry.alive & good, carry.step.dtype),
+            carry.alive & good,
+            RESULTS.where(first_failure, why, carry.result),
+            leg.dt,
+            jax.tree.map(jnp.add, carry.stats, leg.stats),
+        )
+        return carry, blank_unless(good, records)
+
+    def nothing(carry: FlowState) -> tuple[FlowState, Records]:
+        shapes = eqx.filter_eval_shape(attempt, carry)[1]
+        return carry, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
+
+    return jax.lax.cond(due, attempt, nothing, carry)
+
+
+def _anything_to_do(carry: CompareState) -> Flag:
+    return carry.iterates.alive
+
+
+def _check_flows(flows: Any, optimizer: Any) -> Flows:
+    models = (flows,) if isinstance(flows, AbstractFlow) else tuple(flows)
+    if not models:
+        raise IncompatibleFlowError(
+            "flows is empty, so there is nothing to compare with the iterates. "
+            "Write for example [flows.GradientFlow()], or call flows.iterate."
+        )
+    for flow in models:
+        check_flow(flow, optimizer)
+    return models
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, the second of a kind with ` #2` behind it."""
+    return [
+        name if names[:place].count(name) == 0 else f"{name} #{names[:place].count(name) + 1}"
+        for place, name in enumerate(names)
+    ]
+
+
+def _settings(
+    problem: Problem, params: Params, integrator: Integrator
+) -> tuple[tuple[str, str], ...]:
+    controller = integrator.stepsize_controller
+    settings = {
+        "optimizer": type(problem.optimizer).__name__,
+        "parameters": str(size(params)),
+        "dtype": str(real_dtype(params)),
+        "solver": type(integrator.solver).__name__,
+        "stepsize_controller": "default" if controller is None else type(controller).__name__,
+        "platform": jax.default_backend(),
+        "python": platform.python_version(),
+    }
+    for package in ("descentflows", "jax", "diffrax", "equinox"):
+        settings[package] = importlib.metadata.version(package)
+    return tuple(settings.items())

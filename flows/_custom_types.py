@@ -1,0 +1,33 @@
+"""The names that signatures use for arrays and trees of arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, Bool, Float, Inexact, Int, PyTree
+
+# One real number; `h` and `t` are times, a loss has the loss's own units.
+Scalar = Float[Array, ""]
+Integer = Int[Array, ""]
+Flag = Bool[Array, ""]
+
+# Parameters: any pytree. Its floating-point leaves are what an optimizer moves.
+Params = PyTree[Any]
+
+# A vector field in diffrax' form, `f(t, y, args)`: parameters per flow time.
+VectorField = Callable[[Any, PyTree[Any], Any], PyTree[Any]]
+
+# A loss: `loss(params)`, or `loss(params, args)` where `args` is given.
+Loss = Callable[..., Any]
+
+__all__ = [
+    "Array",
+    "Flag",
+    "Float",
+    "Inexact",
+    "Integer",
+    "Loss",
+    "Params",
+    "PyTree",
+    "Scalar",
+    "VectorField",
+]

@@ -1,0 +1,61 @@
+"""What can go wrong before a run starts, one type each, all of them `FlowsError`.
+
+What goes wrong *while* running is a result code (`flows.RESULTS`); with `throw=True` it becomes a
+`RunFailedError`, which carries everything that was computed until then.
+"""
+
+from typing import Any
+
+
+class FlowsError(Exception):
+    """Base class of every error that this library raises on purpose."""
+
+
+class InvalidParametersError(FlowsError, ValueError):
+    """The starting parameters cannot be moved by a flow; the message names the leaf."""
+
+
+class InvalidLossError(FlowsError, TypeError):
+    """The loss cannot be called as given, or does not return one real number."""
+
+
+class InvalidLearningRateError(FlowsError, ValueError):
+    """The learning rate is not one positive finite number."""
+
+
+class InvalidStepsError(FlowsError, ValueError):
+    """The number of steps is not a non-negative integer."""
+
+
+class InvalidOptionError(FlowsError, ValueError):
+    """An option has a value that does not exist; the message lists those that do."""
+
+
+class InvalidSolverError(FlowsError, TypeError):
+    """The solver or the step-size controller is not one that can integrate a flow."""
+
+
+class IncompatibleFlowError(FlowsError, ValueError):
+    """The flow does not model this optimizer; the message names what to use."""
+
+
+class MissingDependencyError(FlowsError, ImportError):
+    """An optional package is needed; the message says how to install it."""
+
+
+class StorageError(FlowsError, ValueError):
+    """A file does not hold what `flows.load` expects."""
+
+
+class RunFailedError(FlowsError, RuntimeError):
+    """A run stopped early and `throw=True` was asked for.
+
+    Attributes:
+        partial: The `flows.Trajectory` or `flows.Comparison` with all that was computed until then.
+    """
+
+    partial: Any
+
+    def __init__(self, message: str, partial: Any):
+        super().__init__(message)
+        self.partial = partial

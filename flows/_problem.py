@@ -1,0 +1,106 @@
+"""The problem: a loss, its data and the optimizer, and every derivative that a flow may ask for.
+
+All derivatives are matrix-free (a gradient, and nested forward derivatives of it), take and return
+trees with the structure of the parameters, and are holomorphic: at complex parameters they are the
+derivatives of the loss's analytic continuation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from ._checks import data, loss_output, loss_signature, split_params
+from ._continuation import continued
+from ._custom_types import Loss, Params, PyTree, Scalar
+
+if TYPE_CHECKING:  # optimizers import Problem
+    from .optimizers import AbstractOptimizer
+
+
+class Problem(eqx.Module):
+    r"""A loss ``E``, its data, and the optimizer that descends it.
+
+    Write ``g`` for the gradient of ``E``, ``H`` for its Hessian, ``D^3E[a, b]`` for the third
+    derivative contracted with two directions (a vector). Everything below is linear in the number
+    of parameters; neither ``H`` nor ``D^3E`` is ever formed.
+
+    `make_problem` builds one, with checks. The methods take the *moving* part of the parameters:
+    what does not move (functions, settings of a layer) is kept here and put back for the loss.
+
+    Attributes:
+        loss: ``loss(params)``, or ``loss(params, args)`` where `args` is not None.
+        args: The data, any pytree.
+        optimizer: The optimizer, an `AbstractOptimizer`.
+        resting: The part of the parameters that does not move.
+    """
+
+    loss: Loss
+    args: PyTree[Any]
+    optimizer: AbstractOptimizer
+    resting: PyTree[Any]
+
+    def whole(self, params: Params) -> Params:
+        """The parameters as the user gave them, from their moving part."""
+        return eqx.combine(params, self.resting)
+
+    def value(self, params: Params) -> Scalar:
+        """``E``, in units of loss; complex at complex parameters."""
+        if any(jnp.iscomplexobj(leaf) for leaf in jtu.tree_leaves(params)):
+            return continued(self._real_value)(params)
+        return self._real_value(params)
+
+    def gradient(self, params: Params) -> Params:
+        """``g``, in loss per parameter."""
+        return self.value_and_gradient(params)[1]
+
+    def value_and_gradient(self, params: Params) -> tuple[Scalar, Params]:
+        """``E`` and ``g`` for the price of ``g``."""
+        holomorphic = any(jnp.iscomplexobj(leaf) for leaf in jtu.tree_leaves(params))
+        return jax.value_and_grad(self.value, holomorphic=holomorphic)(params)
+
+    def hessian_vector_product(self, params: Params, vector: Params) -> Params:
+        """``H v``, by one forward derivative of the gradient."""
+        return jax.jvp(self.gradient, (params,), (vector,))[1]
+
+    def third_derivative(self, params: Params, a: Params, b: Params) -> Params:
+        """``D^3E[a, b]``, a vector, by two nested forward derivatives of the gradient."""
+
+        def product(point: Params) -> Params:
+            return self.hessian_vector_product(point, a)
+
+        return jax.jvp(product, (params,), (b,))[1]
+
+    def _real_value(self, params: Params) -> Scalar:
+        whole = self.whole(params)
+        return self.loss(whole) if self.args is None else self.loss(whole, self.args)
+
+
+def make_problem(
+    loss: Loss, params: Params, optimizer: AbstractOptimizer, args: PyTree[Any] = None
+) -> tuple[Problem, Params]:
+    """Check loss, parameters and data; return the problem and the moving part of the parameters.
+
+    Raises:
+        InvalidLossError: If the loss cannot be called, or does not return one real number.
+        InvalidParametersError: If the parameters cannot be moved.
+    """
+    loss_signature(loss, args)
+    moving, resting = split_params(params)
+    problem = Problem(loss, data(args), optimizer, resting)
+    loss_output(_output_of(problem, moving))
+    return problem, moving
+
+
+def _output_of(problem: Problem, params: Params) -> Any:
+    """Shape and dtype of what the loss returns; traced once for each kind of input."""
+    return eqx.filter_eval_shape(_value, problem, params)
+
+
+@eqx.filter_jit
+def _value(problem: Problem, params: Params) -> Any:
+    return problem.value(params)

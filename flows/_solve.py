@@ -1,0 +1,283 @@
+"""One flow, integrated from the start along the step clock."""
+
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._checks import any_traced, step_count
+from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
+from ._errors import IncompatibleFlowError
+from ._integrator import Integrator, integrate, make_integrator, step_length_of
+from ._iterate import Records, blank_unless, step_times
+from ._problem import Problem, make_problem
+from ._results import RESULTS, Trajectory, check
+from ._vectors import norm, real_dtype, select, size, subtract
+from ._windows import keep_params, plan, walk
+from .optimizers import AbstractOptimizer
+from .vector_fields import AbstractFlow
+
+# One window: long enough that restarting the solver costs nothing, short enough to show progress.
+LONGEST = 256
+MAX_STEPS = 16_384
+
+
+class FlowState(eqx.Module):
+    """Where a flow stands: its state; the last good step; whether it is still going, and if not
+    why; the solver step to try next; what it cost so far.
+    """
+
+    y: PyTree[Array]
+    step: Integer
+    alive: Flag
+    result: RESULTS
+    dt: Scalar
+    stats: dict[str, Array]
+
+
+def solve(
+    loss: Loss,
+    params: Params,
+    optimizer: AbstractOptimizer,
+    flow: AbstractFlow,
+    steps: int,
+    *,
+    args: PyTree[Any] = None,
+    solver: dfx.AbstractSolver | None = None,
+    stepsize_controller: dfx.AbstractStepSizeController | None = None,
+    dt0: float | Scalar | None = None,
+    max_steps: int = MAX_STEPS,
+    adjoint: dfx.AbstractAdjoint = dfx.RecursiveCheckpointAdjoint(),  # noqa: B008 (immutable)
+    save_params: bool | str = "auto",
+    progress: bool = False,
+    throw: bool = True,
+) -> Trajectory:
+    r"""Integrate one flow for the time of some optimizer steps.
+
+    .. math:: \dot y = f(t, y), \qquad 0 \le t \le N h
+
+    Works under ``jit``, ``vmap`` and reverse-mode ``grad``. Memory does not grow with the number
+    of steps unless the parameters are kept.
+
+    Arguments:
+        loss: As in `flows.iterate`.
+        params: As in `flows.iterate`.
+        optimizer: The optimizer that the flow models; its `step_time` is the time ``h`` of a step.
+        flow: For example ``flows.GradientFlow()``.
+        steps: ``N``, a Python integer >= 0.
+        args: Data for the loss.
+        solver: Any diffrax solver; by default ``Dopri8()`` in float64 and ``Tsit5()`` in float32.
+        stepsize_controller: Any diffrax controller. By default adaptive, with a local error below
+            1e-10 (float64) or 1e-5 (float32) of the length of one step.
+        dt0: The solver's first step in flow time; with ``ConstantStepSize()`` every step.
+        max_steps: The most solver steps within a window of at most 256 optimizer steps.
+        adjoint: How diffrax differentiates through the solve; ``diffrax.ForwardMode()`` for
+            forward mode.
+        save_params: Keep the parameters of every step: True, False, or "auto" (up to 64 MiB).
+        progress: Show a bar over the steps.
+        throw: Raise an error if the solve stops early, rather than return its result code.
+
+    Returns:
+        A `flows.Trajectory` with the flow at ``t_n = n h``. If the solver gives up, or the loss
+        stops being finite, the result code says so and everything up to the last whole step is
+        there.
+
+    Raises:
+        InvalidLossError: As in `flows.iterate`; so are the next three.
+        InvalidParametersError: If a leaf cannot be moved.
+        InvalidStepsError: If `steps` is not a non-negative integer.
+        InvalidOptionError: If an option is out of range.
+        InvalidSolverError: If solver or controller is not diffrax's, or they do not fit together.
+        IncompatibleFlowError: If the flow does not model the optimizer.
+        RunFailedError: If the solve stops early and `throw` is True; its ``partial`` is the run.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.solve(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5),
+        ...     flows.GradientFlow(), steps=4,
+        ... )
+        >>> bool(jnp.allclose(run.loss, jnp.exp(-2 * run.ts) / 2, rtol=1e-4))
+        True
+
+    References:
+        P. Kidger, On Neural Differential Equations (2022), arXiv:2202.02435 (diffrax).
+    """
+    count = step_count(steps)
+    check_flow(flow, optimizer)
+    problem, moving = make_problem(loss, params, optimizer, args)
+    dtype = real_dtype(moving)
+    integrator = make_integrator(dtype, solver, stepsize_controller, dt0, max_steps, adjoint)
+    point_bytes = size(moving) * dtype.itemsize
+    save = keep_params(save_params, count, point_bytes)
+    windows = plan(count, point_bytes, LONGEST)
+
+    carry, start = begin_flow(problem, flow, integrator, moving, save)
+    traced = any_traced(problem, flow, integrator, carry)
+    carry, records = walk(
+        lambda carry, done: _advance(
+            problem, flow, integrator, carry, done, count, windows.length, save
+        ),
+        carry,
+        start,
+        windows,
+        alive=lambda carry: carry.alive,
+        traced=traced,
+        progress=progress,
+        label=flow.name,
+    )
+    return check(flow_trajectory(problem, flow, carry, records), throw=throw, traced=traced)
+
+
+def check_flow(flow: Any, optimizer: Any) -> None:
+    """Raise an `IncompatibleFlowError` unless the flow models the optimizer."""
+    if not isinstance(optimizer, AbstractOptimizer):
+        raise IncompatibleFlowError(
+            f"optimizer must be one of this library's, got {optimizer!r}. "
+            "Write for example flows.GradientDescent(0.1)."
+        )
+    if not isinstance(flow, AbstractFlow):
+        call = f"{flow.__name__}()" if isinstance(flow, type) else "flows.GradientFlow()"
+        raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
+    if not isinstance(optimizer, flow.models):
+        modelled = " or ".join(model.__name__ for model in flow.models)
+        others = sorted(
+            other.__name__
+            for other in AbstractFlow.__subclasses__()
+            if issubclass(type(optimizer), other.models)
+        )
+        remedy = (
+            f"use {' or '.join(others)} for {type(optimizer).__name__}"
+            if others
+            else f"no flow here models {type(optimizer).__name__} yet"
+        )
+        raise IncompatibleFlowError(
+            f"{flow.name} models {modelled}, not {type(optimizer).__name__}: "
+            f"compare it with {modelled}, or {remedy}."
+        )
+
+
+@eqx.filter_jit
+def begin_flow(
+    problem: Problem, flow: AbstractFlow, integrator: Integrator, params: Params, save: bool
+) -> tuple[FlowState, Records]:
+    """The state at the start, and the records of step 0."""
+    y = flow.init(problem, params)
+    dt = problem.optimizer.step_time.astype(real_dtype(params))
+    records = observe(problem, flow, y, save)
+    alive = is_good(records)
+    result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
+    # Which statistics there are is for the solver and its controller to say.
+    now = jnp.zeros_like(dt)
+    leg = eqx.filter_eval_shape(
+        lambda: integrate(problem, flow, integrator, y, now, now[None], dt, now)
+    )
+    stats = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), leg.stats)
+    return FlowState(y, jnp.asarray(0), alive, result, dt, stats), records
+
+
+@eqx.filter_jit
+def _advance(problem, flow, integrator, carry, done, steps, length, save):
+    return advance_flow(problem, flow, integrator, carry, done, steps, length, save)
+
+
+def advance_flow(
+    problem: Problem,
+    flow: AbstractFlow,
+    integrator: Integrator,
+    carry: FlowState,
+    done: Array,
+    steps: Array | int,
+    length: int,
+    save: bool,
+    iterates: PyTree[Array] | None = None,
+) -> tuple[FlowState, Records]:
+    """A window of `length` steps after `done` of them; nothing happens beyond `steps`.
+
+    `iterates`, with a leading axis of `length`, are what the flow is to be measured against.
+    """
+    dtype = carry.dt.dtype
+    h = problem.optimizer.step_time
+    due = done + np.arange(length) < steps
+    ts = h * jnp.minimum(done + np.arange(1, length + 1), steps).astype(h.dtype)
+    t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
+
+    def window(carry: FlowState) -> tuple[FlowState, Records]:
+        step_length = step_length_of(problem, flow, t0, carry.y)
+        leg = integrate(
+            problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt, step_length
+        )
+        records = jax.lax.map(
+            lambda at: observe(problem, flow, at[0], save, at[1]), (leg.ys, iterates)
+        )
+        going_on = jnp.cumprod((is_good(records) | ~due).astype(int)).astype(bool)
+        made = going_on & due
+        count = jnp.sum(made.astype(carry.step.dtype))
+        solver_failed = leg.result != RESULTS.successful
+        carry = FlowState(
+            select(count > 0, jax.tree.map(lambda ys: ys[count - 1], leg.ys), carry.y),
+            carry.step + count,
+            going_on[-1],
+            RESULTS.where(
+                going_on[-1],
+                RESULTS.successful,
+                RESULTS.where(solver_failed, leg.result, RESULTS.diverged),
+            ),
+            leg.dt,
+            jax.tree.map(jnp.add, carry.stats, leg.stats),
+        )
+        return carry, jax.vmap(blank_unless)(made, records)
+
+    def nothing(carry: FlowState) -> tuple[FlowState, Records]:
+        shapes = eqx.filter_eval_shape(window, carry)[1]
+        return carry, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
+
+    return jax.lax.cond(carry.alive, window, nothing, carry)
+
+
+def observe(
+    problem: Problem,
+    flow: AbstractFlow,
+    y: PyTree[Array],
+    save: bool,
+    iterate: Params | None = None,
+) -> Records:
+    """What is recorded of a flow at a whole step; its error, if there is an iterate to compare."""
+    params = flow.params(y)
+    value, gradient = problem.value_and_gradient(params)
+    records = {
+        "loss": value,
+        "grad_norm": norm(gradient),
+        "diagnostics": flow.diagnostics(problem, y),
+        "params": params if save else None,
+    }
+    if iterate is not None:
+        records["error"] = norm(subtract(params, iterate))
+    return records
+
+
+def is_good(records: Records) -> Flag:
+    """Whether loss and gradient are finite."""
+    return jnp.isfinite(records["loss"]) & jnp.isfinite(records["grad_norm"])
+
+
+def flow_trajectory(
+    problem: Problem, flow: AbstractFlow, carry: FlowState, records: Records
+) -> Trajectory:
+    """A flow's records as a `Trajectory`."""
+    params = records["params"]
+    return Trajectory(
+        ts=step_times(problem, records["loss"]),
+        params=None if params is None else problem.whole(params),
+        final_params=problem.whole(flow.params(carry.y)),
+        loss=records["loss"],
+        grad_norm=records["grad_norm"],
+        diagnostics=records["diagnostics"],
+        last_step=carry.step,
+        result=carry.result,
+        stats=carry.stats,
+    )

@@ -1,0 +1,50 @@
+"""Pytrees as vectors: leaf by leaf, so that a sharded tree is never gathered into one array."""
+
+import functools as ft
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from ._custom_types import Array, Flag, PyTree, Scalar
+
+
+def size(tree: PyTree[Any]) -> int:
+    """How many numbers the tree holds."""
+    return sum(leaf.size for leaf in jtu.tree_leaves(tree))
+
+
+def real_dtype(tree: PyTree[Any]) -> jnp.dtype:
+    """The real dtype of the tree's arrays (all leaves agree; see `_checks.canonical_params`)."""
+    return jnp.finfo(jtu.tree_leaves(tree)[0].dtype).dtype
+
+
+def subtract(x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
+    """`x - y`."""
+    return jtu.tree_map(operator.sub, x, y)
+
+
+def add_scaled(x: PyTree[Any], scale: float | Array, y: PyTree[Any]) -> PyTree[Any]:
+    """`x + scale * y`, the scale cast to each leaf's dtype so that a leaf keeps its own."""
+    return jtu.tree_map(lambda a, b: a + jnp.asarray(scale).astype(b.dtype) * b, x, y)
+
+
+def scaled(scale: float | Array, x: PyTree[Any]) -> PyTree[Any]:
+    """`scale * x`, each leaf in its own dtype."""
+    return jtu.tree_map(lambda a: jnp.asarray(scale).astype(a.dtype) * a, x)
+
+
+def norm(tree: PyTree[Any]) -> Scalar:
+    """The Euclidean norm over all leaves, complex ones by modulus; its gradient at zero is zero."""
+    squares = [jnp.sum(jnp.real(a * jnp.conj(a))) for a in jtu.tree_leaves(tree)]
+    total = ft.reduce(operator.add, squares)
+    # A square root has no derivative at zero, where flow and iterate start together.
+    positive = total > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, total, jnp.ones_like(total))), total)
+
+
+def select(predicate: Flag, x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
+    """`x` where the predicate holds, else `y`."""
+    return jtu.tree_map(ft.partial(jax.lax.select, predicate), x, y)

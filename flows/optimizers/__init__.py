@@ -1,0 +1,4 @@
+"""Optimizers: one file each."""
+
+from ._base import AbstractOptimizer as AbstractOptimizer
+from .gradient_descent import GradientDescent as GradientDescent

@@ -1,0 +1,48 @@
+"""What an optimizer is: a map from one state to the next."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+
+from .._custom_types import Params, PyTree, Scalar
+from .._problem import Problem
+
+
+class AbstractOptimizer(eqx.Module):
+    r"""A one-step map on a state, the thing that a flow is a model of.
+
+    .. math:: s_{n+1} = \Phi(s_n), \qquad \theta_n = \mathtt{params}(s_n)
+
+    One step takes the flow time `step_time`: the learning rate ``h`` for gradient descent and its
+    relatives, 1 for optimizers that have no single one. So ``n`` steps end at ``t = n * step_time``.
+
+    A subclass is final: it holds hyper-parameters as array fields, and implements all of the
+    methods below. `flows.GradientDescent` is the shortest example.
+    """
+
+    @property
+    @abc.abstractmethod
+    def step_time(self) -> Scalar:
+        """The flow time that one step takes (a scalar > 0)."""
+
+    @abc.abstractmethod
+    def init(self, params: Params) -> PyTree[Any]:
+        """The state before the first step, from the starting parameters."""
+
+    @abc.abstractmethod
+    def step(
+        self, problem: Problem, state: PyTree[Any], gradient: PyTree[Any] | None = None
+    ) -> PyTree[Any]:
+        """The state one step later.
+
+        Arguments:
+            problem: The loss, its data and this optimizer.
+            state: The state before the step.
+            gradient: The gradient of the loss at `params(state)`, if the caller has it already
+                (the drivers do: they record its norm). Computed here otherwise.
+        """
+
+    @abc.abstractmethod
+    def params(self, state: PyTree[Any]) -> Params:
+        """The parameters that a state stands for."""

@@ -1,0 +1,5 @@
+"""Flows: one file each."""
+
+from ._base import AbstractFlow as AbstractFlow
+from .gradient import GradientFlow as GradientFlow
+from .modified import ModifiedFlow as ModifiedFlow

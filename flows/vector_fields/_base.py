@@ -1,0 +1,55 @@
+"""What a flow is: a differential equation whose map over one step time is meant to be the step."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+
+from .._custom_types import Params, PyTree, Scalar, VectorField
+from .._problem import Problem
+from ..optimizers import AbstractOptimizer
+
+
+class AbstractFlow(eqx.Module):
+    r"""A continuous-time model of an optimizer.
+
+    .. math:: \dot y = f(t, y), \qquad y(0) = \mathtt{init}(\theta_0), \qquad
+              \theta(t) = \mathtt{params}(y(t))
+
+    such that ``theta(n h)`` is close to the n-th iterate, ``h`` being the optimizer's `step_time`.
+
+    A subclass is final and implements all of the members below; `flows.GradientFlow` is the
+    shortest example. Hyper-parameters are fields: arrays if they are numbers that a user may vary.
+
+    Attributes:
+        models: The optimizer classes that this flow is a model of.
+        name: What the flow is called in tables, plots and the keys of results.
+        stride: How many optimizer steps its map stands for: 1, or 2 for a flow of every second
+            iterate.
+        order: The largest ``p`` such that the error after a fixed time is ``O(h^p)``; one step
+            from an iterate then errs by ``O(h^(p+1))``.
+    """
+
+    models: eqx.AbstractClassVar[tuple[type[AbstractOptimizer], ...]]
+    name: eqx.AbstractVar[str]
+    stride: eqx.AbstractVar[int]
+    order: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def init(self, problem: Problem, params: Params) -> PyTree[Any]:
+        """The state at a given point in parameter space."""
+
+    @abc.abstractmethod
+    def vector_field(self, problem: Problem) -> VectorField:
+        """The right-hand side ``f(t, y, args)``, in parameters per flow time, as diffrax wants it.
+
+        Only `problem` is used: `args` is there for diffrax, and the data are `problem.args`.
+        """
+
+    @abc.abstractmethod
+    def params(self, y: PyTree[Any]) -> Params:
+        """The point in parameter space that a state stands for."""
+
+    @abc.abstractmethod
+    def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Scalar]:
+        """Numbers worth recording at every step; may be empty."""

@@ -1,0 +1,1 @@
+"""Exact step-size thresholds, orbits and modified equations, with sympy."""

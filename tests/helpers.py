@@ -1,0 +1,55 @@
+"""What several test files share: comparison of trees, and losses with known derivatives."""
+
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+
+
+def assert_close(actual, expected, *, rtol=1.5e-7, atol=0.0):
+    """Equal structure, shapes and dtypes, and values within `atol + rtol * |expected|`.
+
+    The default is ten square roots of the rounding unit of float64: one formula, two ways.
+    """
+    assert jtu.tree_structure(actual) == jtu.tree_structure(expected)
+    for (path, a), e in zip(
+        jtu.tree_leaves_with_path(actual), jtu.tree_leaves(expected), strict=True
+    ):
+        a, e = np.asarray(a), np.asarray(e)
+        name = jtu.keystr(path) or "value"
+        assert a.shape == e.shape, f"{name}: shape {a.shape}, expected {e.shape}"
+        assert a.dtype == e.dtype, f"{name}: dtype {a.dtype}, expected {e.dtype}"
+        wrong = ~(np.abs(a - e) <= atol + rtol * np.abs(e)) & ~(np.isnan(a) & np.isnan(e))
+        if wrong.any():
+            distance = np.where(np.isnan(a - e), np.inf, np.abs(a - e))
+            worst = np.unravel_index(np.argmax(np.where(wrong, distance, -1)), a.shape)
+            raise AssertionError(
+                f"{name}: {wrong.sum()} of {wrong.size} differ; worst at {worst}: got {a[worst]}, "
+                f"expected {e[worst]}, distance {distance[worst]:.3g}, rtol {rtol}, atol {atol}"
+            )
+
+
+def quartic(x):
+    """Sum of x^4 / 4."""
+    return jnp.sum(x**4) / 4
+
+
+def rosenbrock(x):
+    """The banana (1 - x)^2 + 100 (y - x^2)^2."""
+    return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
+
+def tanh_network(key_integer=0):
+    """The 36-parameter 5-5-1 tanh network of the reference: loss and start."""
+    import jax.random as jr
+
+    k = jr.split(jr.PRNGKey(key_integer), 4)
+    X = jr.normal(k[0], (60, 5))
+    Y = jnp.tanh(X @ jr.normal(k[1], (5,))) + 0.5 * jnp.sin(2 * X[:, 0])
+    start = 0.5 * jr.normal(k[2], (36,))
+
+    def loss(p):
+        W1, b1, w2, b2 = p[:25].reshape(5, 5), p[25:30], p[30:35], p[35]
+        out = jnp.tanh(X @ W1 + b1[None, :]) @ w2 + b2
+        return jnp.mean((out - Y) ** 2)
+
+    return loss, start
