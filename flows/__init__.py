@@ -1,7 +1,48 @@
+"""Continuous-time models of optimisers, compared with the real iterates.
+
+>>> import jax.numpy as jnp
+>>> import flows
+>>> run = flows.compare(
+...     lambda x: jnp.sum(jnp.cos(x)),
+...     jnp.array([2.5]),
+...     flows.GradientDescent(0.5),
+...     [flows.GradientFlow(), flows.ModifiedFlow(order=2)],
+...     steps=20,
+... )
+>>> list(run.errors)
+['GradientFlow', 'ModifiedFlow(2)']
+
+`flows.problems` has ready losses, `flows.plotting` the pictures (import it: it needs matplotlib).
+"""
+
+import importlib.metadata
+
+from . import problems as problems
+from ._compare import compare as compare
+from ._errors import FlowsError as FlowsError
+from ._errors import IncompatibleFlowError as IncompatibleFlowError
+from ._errors import InvalidLearningRateError as InvalidLearningRateError
+from ._errors import InvalidLossError as InvalidLossError
+from ._errors import InvalidOptionError as InvalidOptionError
+from ._errors import InvalidOptimizerError as InvalidOptimizerError
+from ._errors import InvalidParametersError as InvalidParametersError
+from ._errors import InvalidSolverError as InvalidSolverError
+from ._errors import InvalidStepsError as InvalidStepsError
+from ._errors import MissingDependencyError as MissingDependencyError
+from ._errors import RunFailedError as RunFailedError
+from ._errors import StorageError as StorageError
 from ._iterate import iterate as iterate
+from ._problem import Problem as Problem
+from ._results import RESULTS as RESULTS
+from ._results import Comparison as Comparison
+from ._results import Trajectory as Trajectory
 from ._solve import solve as solve
+from ._storage import load as load
+from ._vector_field import vector_field as vector_field
+from .optimizers import AbstractOptimizer as AbstractOptimizer
 from .optimizers import GradientDescent as GradientDescent
+from .vector_fields import AbstractFlow as AbstractFlow
 from .vector_fields import GradientFlow as GradientFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
-from ._results import RESULTS as RESULTS
-from ._compare import compare as compare
+
+__version__ = importlib.metadata.version("descentflows")

@@ -6,10 +6,10 @@ import operator
 from typing import Any, NoReturn
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
+from jax.core import Tracer
 
 from ._custom_types import Loss, Params, PyTree, Scalar
 from ._errors import (
@@ -23,7 +23,7 @@ from ._errors import (
 
 def is_traced(value: Any) -> bool:
     """Whether the value is known only to a JAX transformation, so that it cannot be looked at."""
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 def any_traced(*trees: PyTree[Any]) -> bool:

@@ -24,7 +24,7 @@ from ._iterate import (
     scan_iterates,
     step_once,
 )
-from ._problem import Problem, make_problem
+from ._problem import Problem, check_output, make_problem
 from ._results import RESULTS, Comparison, check
 from ._solve import (
     LONGEST,
@@ -32,6 +32,7 @@ from ._solve import (
     FlowState,
     advance_flow,
     begin_flow,
+    blank_observation,
     check_flow,
     flow_trajectory,
     is_good,
@@ -115,6 +116,7 @@ def compare(
         InvalidStepsError: If `steps` is not a non-negative integer.
         InvalidOptionError: If an option is out of range.
         InvalidSolverError: If solver or controller is not diffrax's, or they do not fit together.
+        InvalidOptimizerError: If the optimizer is none.
         IncompatibleFlowError: If there is no flow, or one does not model the optimizer.
         RunFailedError: If anything stops early and `throw` is True; its ``partial`` is the run.
 
@@ -145,10 +147,8 @@ def compare(
     save = keep_params(save_params, count, point_bytes * (1 + len(models)))
     windows = plan(count, point_bytes * (1 + len(models)), LONGEST)
 
-    iterates, start = begin(problem, moving, save)
-    begun = [begin_flow(problem, flow, integrator, moving, save) for flow in models]
-    carry = CompareState(iterates, tuple(state for state, _ in begun))
-    start = (start, tuple({**records, "error": 0 * records["loss"]} for _, records in begun))
+    check_output(problem, moving)
+    carry, start = _begin(problem, models, integrator, moving, save)
     traced = any_traced(problem, models, integrator, carry)
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
     carry, (iterate_records, flow_records) = walk(
@@ -180,13 +180,25 @@ def compare(
 
 
 @eqx.filter_jit
+def _begin(
+    problem: Problem, flows: Flows, integrator: Integrator, params: Params, save: bool
+) -> tuple[CompareState, PyTree[Array]]:
+    """Everything before the first step: one program, for all begin at the same point."""
+    iterates, records = begin(problem, params, save)
+    begun = [begin_flow(problem, flow, integrator, params, save) for flow in flows]
+    carry = CompareState(iterates, tuple(state for state, _ in begun))
+    no_error = jnp.zeros_like(records["grad_norm"])
+    return carry, (records, tuple({**each, "error": no_error} for _, each in begun))
+
+
+@eqx.filter_jit
 def _advance_trajectory(
     problem: Problem,
     flows: Flows,
     integrator: Integrator,
     carry: CompareState,
     done: Array,
-    steps: Array,
+    steps: Array | int,
     length: int,
     save: bool,
 ) -> tuple[CompareState, PyTree[Array]]:
@@ -212,7 +224,7 @@ def _advance_per_step(
     integrator: Integrator,
     carry: CompareState,
     done: Array,
-    steps: Array,
+    steps: Array | int,
     length: int,
     save: bool,
 ) -> tuple[CompareState, PyTree[Array]]:
@@ -276,8 +288,7 @@ def _one_step(
         return carry, blank_unless(good, records)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        shapes = eqx.filter_eval_shape(attempt, carry)[1]
-        return carry, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
+        return carry, blank_observation(problem, flow, carry.y, save, end)
 
     return jax.lax.cond(due, attempt, nothing, carry)
 

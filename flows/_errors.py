@@ -31,6 +31,10 @@ class InvalidOptionError(FlowsError, ValueError):
     """An option has a value that does not exist; the message lists those that do."""
 
 
+class InvalidOptimizerError(FlowsError, TypeError):
+    """What was given as the optimizer is not one of this library's."""
+
+
 class InvalidSolverError(FlowsError, TypeError):
     """The solver or the step-size controller is not one that can integrate a flow."""
 

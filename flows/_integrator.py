@@ -25,6 +25,9 @@ from .vector_fields import AbstractFlow
 _TOLERANCE = {jnp.dtype("float64"): 1e-10, jnp.dtype("float32"): 1e-5}
 
 
+_COUNTS = ("num_steps", "num_accepted_steps", "num_rejected_steps")
+
+
 class Integrator(eqx.Module):
     """A solver, its step-size controller and their limits.
 
@@ -41,6 +44,20 @@ class Integrator(eqx.Module):
     dt0: Scalar | None
     max_steps: int = eqx.field(static=True)
     adjoint: dfx.AbstractAdjoint
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the controller has tolerances, which bound the integration error."""
+        return self.stepsize_controller is None or isinstance(
+            self.stepsize_controller, dfx.AbstractAdaptiveStepSizeController
+        )
+
+    def no_stats(self, dtype: Any) -> dict[str, Array]:
+        """The statistics of a solve that has not begun."""
+        stats = {name: jnp.zeros((), int) for name in _COUNTS}
+        if self.adaptive:
+            stats["integration_error"] = jnp.zeros((), dtype)
+        return stats
 
     def controller(self, step_length: Scalar, h: Scalar, state_size: int) -> Any:
         """The controller for a window that begins with a step of the given length."""
@@ -119,7 +136,8 @@ def make_integrator(
         dt0 = jnp.asarray(dt0, dtype)
         if dt0.ndim != 0 or not (is_traced(dt0) or 0 < float(dt0) < float("inf")):
             raise InvalidOptionError(
-                f"dt0 must be one positive time, got {dt0}. Write for example dt0=learning_rate / 4."
+                f"dt0 must be one positive time, got {dt0}. "
+                "Write for example dt0=learning_rate / 4."
             )
     if not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1:
         raise InvalidOptionError(
@@ -184,11 +202,8 @@ def integrate(
         throw=False,
     )
     accepted = solution.stats["num_accepted_steps"]
-    stats = {
-        name: jnp.asarray(solution.stats[name])
-        for name in ("num_steps", "num_accepted_steps", "num_rejected_steps")
-    }
-    if isinstance(controller, dfx.AbstractAdaptiveStepSizeController):
+    stats = {name: jnp.asarray(solution.stats[name], int) for name in _COUNTS}
+    if integrator.adaptive:
         # Each accepted step's error estimate is below the tolerance, in root mean square.
         sizes = jax.vmap(norm)(solution.ys)
         largest = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, norm(y)))

@@ -9,7 +9,8 @@ import numpy as np
 
 from ._checks import any_traced, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
-from ._problem import Problem, make_problem
+from ._errors import InvalidOptimizerError
+from ._problem import Problem, check_output, make_problem
 from ._results import RESULTS, Trajectory, check
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
@@ -22,9 +23,7 @@ Records = dict[str, Any]
 
 
 class IterateState(eqx.Module):
-    """Where an optimizer stands: its state, with loss and gradient there, so that each is
-    evaluated once; the last good step; and whether it is still going.
-    """
+    """Where an optimizer stands, with loss and gradient there, so that each is evaluated once."""
 
     state: PyTree[Any]
     loss: Scalar
@@ -73,6 +72,7 @@ def iterate(
         InvalidParametersError: If a leaf of `params` cannot be moved; the message names it.
         InvalidStepsError: If `steps` is not a non-negative integer.
         InvalidOptionError: If `save_params` is none of the above, or progress is wanted under jit.
+        InvalidOptimizerError: If the optimizer is none.
         RunFailedError: If the run stops early and `throw` is True; its ``partial`` is the run.
 
     Example:
@@ -88,11 +88,13 @@ def iterate(
         Gradient descent: A.-L. Cauchy, Comptes rendus 25 (1847), 536-538.
     """
     count = step_count(steps)
+    check_optimizer(optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
     point_bytes = size(moving) * real_dtype(moving).itemsize
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes if save else 1, _LONGEST)
 
+    check_output(problem, moving)
     carry, start = begin(problem, moving, save)
     traced = any_traced(problem, carry)
     carry, records = walk(
@@ -109,6 +111,15 @@ def iterate(
     return check(trajectory, throw=throw, traced=traced)
 
 
+def check_optimizer(optimizer: Any) -> None:
+    """Raise an `InvalidOptimizerError` unless it is an optimizer of this library."""
+    if not isinstance(optimizer, AbstractOptimizer):
+        raise InvalidOptimizerError(
+            f"optimizer must be one of this library's, got {optimizer!r}. "
+            "Write for example flows.GradientDescent(0.1)."
+        )
+
+
 @eqx.filter_jit
 def begin(problem: Problem, params: Params, save: bool) -> tuple[IterateState, Records]:
     """The state before the first step, and the records of step 0."""
@@ -122,7 +133,7 @@ def begin(problem: Problem, params: Params, save: bool) -> tuple[IterateState, R
 
 @eqx.filter_jit
 def _advance(
-    problem: Problem, carry: IterateState, done: Array, steps: Array, length: int, save: bool
+    problem: Problem, carry: IterateState, done: Array, steps: Array | int, length: int, save: bool
 ) -> tuple[IterateState, Records]:
     return scan_iterates(problem, carry, done + np.arange(length), steps, save)
 

@@ -85,20 +85,23 @@ def make_problem(
 ) -> tuple[Problem, Params]:
     """Check loss, parameters and data; return the problem and the moving part of the parameters.
 
+    Nothing is traced here: `check_output` does that, when all else is known to be right.
+
     Raises:
-        InvalidLossError: If the loss cannot be called, or does not return one real number.
+        InvalidLossError: If the loss cannot be called as it should.
         InvalidParametersError: If the parameters cannot be moved.
     """
     loss_signature(loss, args)
     moving, resting = split_params(params)
-    problem = Problem(loss, data(args), optimizer, resting)
-    loss_output(_output_of(problem, moving))
-    return problem, moving
+    return Problem(loss, data(args), optimizer, resting), moving
 
 
-def _output_of(problem: Problem, params: Params) -> Any:
-    """Shape and dtype of what the loss returns; traced once for each kind of input."""
-    return eqx.filter_eval_shape(_value, problem, params)
+def check_output(problem: Problem, params: Params) -> None:
+    """Raise an `InvalidLossError` unless the loss returns one real number.
+
+    Traces the loss, once for each kind of input.
+    """
+    loss_output(eqx.filter_eval_shape(_value, problem, params))
 
 
 @eqx.filter_jit

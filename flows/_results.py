@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._custom_types import Array, Float, Integer, Params, PyTree
-from ._errors import RunFailedError
+from ._errors import InvalidOptionError, RunFailedError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +41,7 @@ class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         defines the codes of a solver.
     """
 
+    successful = ""
     diverged = "The loss or its gradient is no longer a finite number. Try a smaller learning rate."
     flow_ended = (
         "The flow cannot be continued: it blows up here, or its vector field is not finite."
@@ -67,8 +68,8 @@ class Trajectory(eqx.Module):
         result: How it ended, one of `flows.RESULTS`.
         stats: What it cost, by name. For flows ``num_steps``, ``num_accepted_steps`` and
             ``num_rejected_steps`` of the solver, and, where the step-size controller has
-            tolerances, ``integration_error``: a bound for the sum of the solver's estimated local
-            errors (accepted steps times the tolerance that each satisfied), in parameters.
+            tolerances, ``integration_error``: an estimate of the solver's own error, its accepted
+            steps times the tolerance that each of them met, in units of the parameters.
 
     Example:
         >>> import jax.numpy as jnp
@@ -102,7 +103,7 @@ class Trajectory(eqx.Module):
 
     @property
     def successful(self) -> bool:
-        """Whether all steps were made."""
+        """Whether all steps were made (in a batch: by every member)."""
         return bool(jnp.all(self.result == RESULTS.successful))
 
     @property
@@ -115,6 +116,7 @@ class Trajectory(eqx.Module):
         """How the run ended, in a sentence with the step and the time."""
         if self.successful:
             return f"All {self.steps} steps were made."
+        require_single(self)
         step = int(self.last_step)
         time = float(self.ts[step])
         return f"Stopped after step {step} of {self.steps} (t = {time:.6g}): {self.sentence}"
@@ -189,6 +191,7 @@ class Comparison(eqx.Module):
             ``median_relative_error`` and, where known, ``integration_error``. What is not finite
             is None.
         """
+        require_single(self.iterates)
         return {
             "mode": self.mode,
             "settings": dict(self.settings),
@@ -248,6 +251,15 @@ class Comparison(eqx.Module):
         from ._storage import save
 
         return save(self, path)
+
+
+def require_single(trajectory: Trajectory) -> None:
+    """Raise an `InvalidOptionError` for a batch of runs, where a single one is needed."""
+    if trajectory.last_step.ndim:
+        raise InvalidOptionError(
+            f"this is a batch of runs of shape {trajectory.last_step.shape}, as vmap returns. "
+            "Take one of them: jax.tree.map(lambda x: x[0], run)."
+        )
 
 
 def check(outcome: Trajectory | Comparison, *, throw: bool, traced: bool) -> Any:

@@ -12,8 +12,8 @@ from ._checks import any_traced, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from ._errors import IncompatibleFlowError
 from ._integrator import Integrator, integrate, make_integrator, step_length_of
-from ._iterate import Records, blank_unless, step_times
-from ._problem import Problem, make_problem
+from ._iterate import Records, blank_unless, check_optimizer, step_times
+from ._problem import Problem, check_output, make_problem
 from ._results import RESULTS, Trajectory, check
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
@@ -26,9 +26,7 @@ MAX_STEPS = 16_384
 
 
 class FlowState(eqx.Module):
-    """Where a flow stands: its state; the last good step; whether it is still going, and if not
-    why; the solver step to try next; what it cost so far.
-    """
+    """Where a flow stands, why it stopped if it did, and the solver step to try next."""
 
     y: PyTree[Array]
     step: Integer
@@ -91,6 +89,7 @@ def solve(
         InvalidStepsError: If `steps` is not a non-negative integer.
         InvalidOptionError: If an option is out of range.
         InvalidSolverError: If solver or controller is not diffrax's, or they do not fit together.
+        InvalidOptimizerError: If the optimizer is none.
         IncompatibleFlowError: If the flow does not model the optimizer.
         RunFailedError: If the solve stops early and `throw` is True; its ``partial`` is the run.
 
@@ -116,6 +115,7 @@ def solve(
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes, LONGEST)
 
+    check_output(problem, moving)
     carry, start = begin_flow(problem, flow, integrator, moving, save)
     traced = any_traced(problem, flow, integrator, carry)
     carry, records = walk(
@@ -134,12 +134,8 @@ def solve(
 
 
 def check_flow(flow: Any, optimizer: Any) -> None:
-    """Raise an `IncompatibleFlowError` unless the flow models the optimizer."""
-    if not isinstance(optimizer, AbstractOptimizer):
-        raise IncompatibleFlowError(
-            f"optimizer must be one of this library's, got {optimizer!r}. "
-            "Write for example flows.GradientDescent(0.1)."
-        )
+    """Raise a typed error unless both are what they should be and the flow models the optimizer."""
+    check_optimizer(optimizer)
     if not isinstance(flow, AbstractFlow):
         call = f"{flow.__name__}()" if isinstance(flow, type) else "flows.GradientFlow()"
         raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
@@ -171,12 +167,7 @@ def begin_flow(
     records = observe(problem, flow, y, save)
     alive = is_good(records)
     result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
-    # Which statistics there are is for the solver and its controller to say.
-    now = jnp.zeros_like(dt)
-    leg = eqx.filter_eval_shape(
-        lambda: integrate(problem, flow, integrator, y, now, now[None], dt, now)
-    )
-    stats = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), leg.stats)
+    stats = integrator.no_stats(dt.dtype)
     return FlowState(y, jnp.asarray(0), alive, result, dt, stats), records
 
 
@@ -233,8 +224,9 @@ def advance_flow(
         return carry, jax.vmap(blank_unless)(made, records)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        shapes = eqx.filter_eval_shape(window, carry)[1]
-        return carry, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
+        iterate = jax.tree.map(lambda points: points[0], iterates)
+        blank = blank_observation(problem, flow, carry.y, save, iterate)
+        return carry, jax.tree.map(lambda x: jnp.broadcast_to(x, (length, *x.shape)), blank)
 
     return jax.lax.cond(carry.alive, window, nothing, carry)
 
@@ -258,6 +250,12 @@ def observe(
     if iterate is not None:
         records["error"] = norm(subtract(params, iterate))
     return records
+
+
+def blank_observation(*arguments: Any) -> Records:
+    """NaN in the place of what `observe` would return."""
+    shapes = eqx.filter_eval_shape(observe, *arguments)
+    return jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
 
 
 def is_good(records: Records) -> Flag:

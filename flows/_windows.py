@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
     steps: int
     length: int
-    count: int
+    windows: int
 
 
 def plan(steps: int, point_bytes: int, longest: int) -> Plan:
@@ -129,7 +129,7 @@ def _walk_traced(advance, carry, start, plan, alive):
         )
         return eqx.combine(dynamic, static), records
 
-    carry, records = jax.lax.scan(window, carry, plan.length * np.arange(plan.count))
+    carry, records = jax.lax.scan(window, carry, plan.length * np.arange(plan.windows))
     return carry, jtu.tree_map(
         lambda first, rest: jnp.concatenate(
             [first[None], rest.reshape(-1, *rest.shape[2:])[: plan.steps]]

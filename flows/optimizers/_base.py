@@ -15,7 +15,7 @@ class AbstractOptimizer(eqx.Module):
     .. math:: s_{n+1} = \Phi(s_n), \qquad \theta_n = \mathtt{params}(s_n)
 
     One step takes the flow time `step_time`: the learning rate ``h`` for gradient descent and its
-    relatives, 1 for optimizers that have no single one. So ``n`` steps end at ``t = n * step_time``.
+    relatives, 1 for optimizers that have no single one. So ``n`` steps end at ``t = n h``.
 
     A subclass is final: it holds hyper-parameters as array fields, and implements all of the
     methods below. `flows.GradientDescent` is the shortest example.

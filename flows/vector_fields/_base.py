@@ -1,7 +1,7 @@
 """What a flow is: a differential equation whose map over one step time is meant to be the step."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -22,18 +22,20 @@ class AbstractFlow(eqx.Module):
     shortest example. Hyper-parameters are fields: arrays if they are numbers that a user may vary.
 
     Attributes:
-        models: The optimizer classes that this flow is a model of.
-        name: What the flow is called in tables, plots and the keys of results.
-        stride: How many optimizer steps its map stands for: 1, or 2 for a flow of every second
-            iterate.
-        order: The largest ``p`` such that the error after a fixed time is ``O(h^p)``; one step
-            from an iterate then errs by ``O(h^(p+1))``.
+        models: The optimizer classes that this flow is a model of; the drivers refuse others.
     """
 
-    models: eqx.AbstractClassVar[tuple[type[AbstractOptimizer], ...]]
-    name: eqx.AbstractVar[str]
-    stride: eqx.AbstractVar[int]
-    order: eqx.AbstractVar[int]
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]]
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """What the flow is called in tables, plots and the keys of results."""
+
+    @property
+    @abc.abstractmethod
+    def stride(self) -> int:
+        """How many optimizer steps its map stands for: 1, or 2 for every second iterate."""
 
     @abc.abstractmethod
     def init(self, problem: Problem, params: Params) -> PyTree[Any]:

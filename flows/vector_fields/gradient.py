@@ -51,11 +51,6 @@ class GradientFlow(AbstractFlow):
         """Every iterate is modelled."""
         return 1
 
-    @property
-    def order(self) -> int:
-        """First order over a fixed time."""
-        return 1
-
     def init(self, problem: Problem, params: Params) -> Params:
         """The parameters themselves."""
         del problem

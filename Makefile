@@ -1,0 +1,43 @@
+# Everything runs in an environment of its own: VENV, made by PYTHON on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint format benchmark docs clean
+
+## Compare flows with gradient descent on real data: prints the table, writes demo.png and demo.npz
+demo: $(VENV)/examples
+	$(BIN)/python -m flows compare breast_cancer --save demo.png --save demo.npz
+
+## Run the tests
+test: $(VENV)/test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+## Check style and types
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+## Rewrite the files in the house style
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## Measure speed and memory (minutes; close other programs)
+benchmark: $(VENV)/test
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q
+
+## Build the documentation into docs/_build
+docs: $(VENV)/docs
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+
+clean:
+	rm -rf .venv* docs/_build build dist .ruff_cache
+
+# The environment with one of the extras of pyproject.toml, renewed when that file changes.
+$(VENV)/%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@

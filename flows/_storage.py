@@ -1,0 +1,210 @@
+"""Saving a run to one ``.npz`` file: its arrays, and everything else as JSON beside them."""
+
+import json
+import pathlib
+import zipfile
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+
+from ._checks import split_params
+from ._custom_types import Params, PyTree
+from ._errors import StorageError
+from ._results import RESULTS, Comparison, Trajectory, require_single
+
+_FORMAT = "descentflows-1"
+_PLAIN = ("ts", "loss", "grad_norm", "last_step")
+_TABLES = ("diagnostics", "stats")
+_TREES = ("params", "final_params")
+_CODES = (
+    "successful",
+    "diverged",
+    "flow_ended",
+    "max_steps_reached",
+    "max_steps_rejected",
+    "dt_min_reached",
+    "event_occurred",
+    "nonlinear_max_steps_reached",
+    "nonlinear_divergence",
+    "singular",
+    "breakdown",
+    "stagnation",
+    "conlim",
+    "nonfinite_input",
+    "nonfinite",
+    "internal_error",
+)
+
+
+def save(run: Comparison | Trajectory, path: str | pathlib.Path) -> pathlib.Path:
+    """Write a run to `path`, with the suffix ``.npz``."""
+    path = pathlib.Path(path)
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    is_comparison = isinstance(run, Comparison)
+    parts = {"iterates": run.iterates, **run.trajectories} if is_comparison else {"run": run}
+    arrays: dict[str, np.ndarray] = {}
+    metadata: dict[str, Any] = {
+        "format": _FORMAT,
+        "kind": type(run).__name__,
+        "parts": [_pack(part, f"part{place}", arrays) for place, part in enumerate(parts.values())],
+    }
+    if isinstance(run, Comparison):
+        metadata |= {
+            "mode": run.mode,
+            "settings": dict(run.settings),
+            "flows": list(run.trajectories),
+        }
+        for place, error in enumerate(run.errors.values()):
+            arrays[f"error{place}"] = np.asarray(error)
+    np.savez_compressed(path, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
+    return path
+
+
+def load(path: str | pathlib.Path, *, like: Params | None = None) -> Comparison | Trajectory:
+    """Read a run that `Comparison.save` wrote.
+
+    Arrays keep their shapes, dtypes and units (times are flow times). Parameters come back as the
+    dicts, lists and tuples that they were saved as; of any other structure (an Equinox module,
+    say) as a dict from the leaf's path to its array, unless `like` gives the structure.
+
+    Arguments:
+        path: The ``.npz`` file. Nothing in it is executed.
+        like: Parameters of the structure that was saved, for example those the run started from.
+
+    Returns:
+        The `flows.Comparison` (or `flows.Trajectory`).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        StorageError: If it was not written by this library, or `like` has another structure.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.compare(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5),
+        ...     flows.GradientFlow(), steps=2,
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = flows.load(run.save(pathlib.Path(folder) / "run"))
+        >>> bool(jnp.all(again.errors["GradientFlow"] == run.errors["GradientFlow"]))
+        True
+
+    References:
+        The file is a NumPy archive: https://numpy.org/doc/stable/reference/routines.io.html
+    """
+    path = pathlib.Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        metadata = json.loads(str(arrays["metadata"]))
+        if metadata["format"] != _FORMAT:
+            raise KeyError(metadata["format"])
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError) as error:
+        raise StorageError(
+            f"{path} was not written by this version of descentflows ({error}). "
+            "Write runs with run.save(path)."
+        ) from error
+    parts = [
+        _unpack(part, f"part{place}", arrays, like) for place, part in enumerate(metadata["parts"])
+    ]
+    if metadata["kind"] == "Trajectory":
+        return parts[0]
+    names = metadata["flows"]
+    return Comparison(
+        iterates=parts[0],
+        trajectories=dict(zip(names, parts[1:], strict=True)),
+        errors={name: jnp.asarray(arrays[f"error{place}"]) for place, name in enumerate(names)},
+        mode=metadata["mode"],
+        settings=tuple(metadata["settings"].items()),
+    )
+
+
+def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Put a trajectory's arrays into `arrays` and return the rest."""
+    require_single(part)
+    for name in _PLAIN:
+        arrays[f"{prefix}/{name}"] = np.asarray(getattr(part, name))
+    for name in _TABLES:
+        for key, value in getattr(part, name).items():
+            arrays[f"{prefix}/{name}/{key}"] = np.asarray(value)
+    packed: dict[str, Any] = {name: list(getattr(part, name)) for name in _TABLES}
+    packed["result"] = next(code for code in _CODES if part.result == getattr(RESULTS, code))
+    for name in _TREES:
+        tree = getattr(part, name)
+        leaves = [
+            (jtu.keystr(path), leaf)
+            for path, leaf in jtu.tree_leaves_with_path(tree)
+            if isinstance(leaf, jax.Array)
+        ]
+        for place, (_, leaf) in enumerate(leaves):
+            arrays[f"{prefix}/{name}/{place}"] = np.asarray(leaf)
+        packed[name] = {
+            "paths": [path for path, _ in leaves],
+            "tree": _describe(tree, iter(range(len(leaves)))),
+        }
+    return packed
+
+
+def _unpack(packed: dict[str, Any], prefix: str, arrays: dict[str, Any], like: Any) -> Trajectory:
+    fields: dict[str, Any] = {name: jnp.asarray(arrays[f"{prefix}/{name}"]) for name in _PLAIN}
+    for name in _TABLES:
+        fields[name] = {key: jnp.asarray(arrays[f"{prefix}/{name}/{key}"]) for key in packed[name]}
+    for name in _TREES:
+        paths, tree = packed[name]["paths"], packed[name]["tree"]
+        leaves = [jnp.asarray(arrays[f"{prefix}/{name}/{place}"]) for place in range(len(paths))]
+        if tree is None:
+            fields[name] = None
+        elif like is not None:
+            fields[name] = _shaped_like(like, paths, leaves)
+        elif tree == "opaque":
+            fields[name] = dict(zip(paths, leaves, strict=True))
+        else:
+            fields[name] = _rebuild(tree, leaves)
+    return Trajectory(result=getattr(RESULTS, packed["result"]), **fields)
+
+
+def _describe(tree: PyTree[Any], places: Any) -> Any:
+    """The tree as JSON, leaves as numbers; "opaque" if it is more than dicts, lists and tuples."""
+    if tree is None:
+        return None
+    if isinstance(tree, jax.Array):
+        return next(places)
+    if type(tree) in (list, tuple):
+        items = [_describe(item, places) for item in tree]
+        described: dict[str, Any] = {type(tree).__name__: items}
+    elif type(tree) is dict and all(isinstance(key, str) for key in tree):
+        # JAX flattens dicts in the order of their keys.
+        described = {"dict": {key: _describe(tree[key], places) for key in sorted(tree)}}
+        items = list(described["dict"].values())
+    else:
+        return "opaque"
+    return "opaque" if "opaque" in items else described
+
+
+def _rebuild(described: Any, leaves: list[Any]) -> Any:
+    if described is None:
+        return None
+    if isinstance(described, int):
+        return leaves[described]
+    [(kind, items)] = described.items()
+    if kind == "dict":
+        return {key: _rebuild(item, leaves) for key, item in items.items()}
+    rebuilt = [_rebuild(item, leaves) for item in items]
+    return tuple(rebuilt) if kind == "tuple" else rebuilt
+
+
+def _shaped_like(like: Params, paths: list[str], leaves: list[Any]) -> Params:
+    moving, resting = split_params(like)
+    expected = [jtu.keystr(path) for path, _ in jtu.tree_leaves_with_path(moving)]
+    if expected != paths:
+        raise StorageError(
+            f"like has the leaves {expected}, but the file holds {paths}. "
+            "Pass parameters of the structure that was saved, or leave like out."
+        )
+    return eqx.combine(jtu.tree_unflatten(jtu.tree_structure(moving), leaves), resting)

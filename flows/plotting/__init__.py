@@ -1,0 +1,9 @@
+"""Pictures: Axes in, Axes out. Importing this module imports matplotlib.
+
+>>> import flows.plotting
+"""
+
+from ._style import color_of as color_of
+from .contours import plot_contours as plot_contours
+from .trajectories import plot_errors as plot_errors
+from .trajectories import plot_losses as plot_losses

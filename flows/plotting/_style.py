@@ -1,0 +1,84 @@
+"""One colour and one line for each flow, the same in every picture."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+ITERATES = "#000000"
+ERROR_LABEL = {
+    "trajectory": "distance from the iterates (parameters)",
+    "per_step": "error of one step (parameters)",
+}
+
+
+class Look(NamedTuple):
+    """How a flow is drawn: told apart by colour, and in grey print by its dashes."""
+
+    color: str
+    linestyle: Any
+
+
+# The colours of Okabe and Ito, which people with any colour vision can tell apart.
+_LOOKS = {
+    "GradientFlow": Look("#0072B2", "-"),
+    "ModifiedFlow(2)": Look("#E69F00", (0, (6, 1.5))),
+    "PrincipalFlow": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
+    "CentralFlow": Look("#CC79A7", (0, (3, 1))),
+    "RodFlow": Look("#56B4E9", (0, (1, 1))),
+}
+_SPARE = (
+    Look("#D55E00", (0, (2, 1))),
+    Look("#7F5B3A", (0, (8, 2))),
+    Look("#5E3C99", (0, (5, 1, 1, 1, 1, 1))),
+    Look("#666666", (0, (1, 2))),
+)
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each flow; a name without one of its own takes the next spare look."""
+    spare = 0
+    chosen = {}
+    for name in names:
+        if name in _LOOKS:
+            chosen[name] = _LOOKS[name]
+        else:
+            chosen[name] = _SPARE[spare % len(_SPARE)]
+            spare += 1
+    return chosen
+
+
+def color_of(name: str) -> str:
+    """The colour that a flow has in every picture of this library.
+
+    Arguments:
+        name: A flow's name as in the keys of a comparison, or ``"iterates"``.
+
+    Returns:
+        A hexadecimal colour; the same spare colour for every name that is not known.
+
+    Example:
+        >>> from flows.plotting import color_of
+        >>> color_of("GradientFlow")
+        '#0072B2'
+
+    References:
+        M. Okabe, K. Ito, Color Universal Design (2008).
+    """
+    return ITERATES if name == "iterates" else looks([name])[name].color
+
+
+def axes_or_new(ax: Axes | None) -> Axes:
+    """The Axes given, or those of a new figure of column width."""
+    if ax is not None:
+        return ax
+    return plt.figure(figsize=(6.0, 3.8), layout="constrained").add_subplot()
+
+
+def tidy(ax: Axes) -> Axes:
+    """What all pictures share."""
+    ax.grid(True, which="major", color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

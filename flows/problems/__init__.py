@@ -1,0 +1,14 @@
+"""Ready losses to try a flow on."""
+
+from ._base import Example as Example
+from ._registry import PROBLEMS as PROBLEMS
+from ._registry import get as get
+from .analytic import product as product
+from .analytic import quadratic as quadratic
+from .analytic import rosenbrock as rosenbrock
+from .networks import breast_cancer as breast_cancer
+from .networks import mlp as mlp
+from .scalar import cosine as cosine
+from .scalar import double_well as double_well
+from .scalar import nar_sastry as nar_sastry
+from .scalar import quartic as quartic

@@ -1,0 +1,52 @@
+"""All ready problems by name."""
+
+import difflib
+from collections.abc import Callable
+
+from .._errors import InvalidOptionError
+from ._base import Example
+from .analytic import product, quadratic, rosenbrock
+from .networks import breast_cancer, mlp
+from .scalar import cosine, double_well, nar_sastry, quartic
+
+# From the simplest to the largest.
+PROBLEMS: dict[str, Callable[[], Example]] = {
+    "quadratic": quadratic,
+    "quartic": quartic,
+    "cosine": cosine,
+    "double_well": double_well,
+    "nar_sastry": nar_sastry,
+    "product": product,
+    "rosenbrock": rosenbrock,
+    "mlp": mlp,
+    "breast_cancer": breast_cancer,
+}
+
+
+def get(name: str) -> Example:
+    """A ready problem by its name, with its default settings.
+
+    Arguments:
+        name: A key of `PROBLEMS`.
+
+    Returns:
+        The `Example`.
+
+    Raises:
+        InvalidOptionError: If there is no such problem; the message names the near ones.
+
+    Example:
+        >>> import flows.problems
+        >>> flows.problems.get("quartic").description
+        'sum x^4 / 4'
+
+    References:
+        Each problem names its own, in `Example.source`.
+    """
+    if isinstance(name, str) and name in PROBLEMS:
+        return PROBLEMS[name]()
+    near = difflib.get_close_matches(str(name).lower(), PROBLEMS)
+    suggestion = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise InvalidOptionError(
+        f"There is no problem {name!r}. {suggestion}All names: list(flows.problems.PROBLEMS)."
+    )

@@ -1,0 +1,71 @@
+"""Every public name says what it is; every example runs, in single and in double precision."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+
+import jax
+import matplotlib.pyplot as plt
+import pytest
+
+import flows
+import flows.plotting
+import symbolic
+
+PUBLIC = {
+    f"{module.__name__}.{name}": value
+    for module in (flows, flows.problems, flows.plotting, flows.optimizers, flows.vector_fields)
+    for name, value in vars(module).items()
+    if not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
+}
+# These compute nothing, so there is no equation to give.
+NO_FORMULA = {
+    "flows.load",
+    "flows.problems.get",
+    "flows.plotting.color_of",
+    "flows.RESULTS",
+    "flows.Trajectory",
+    "flows.Comparison",
+}
+# Their subclasses and their users have the examples.
+SUPPORTING = ("Error", "AbstractFlow", "AbstractOptimizer", "Problem")
+MODULES = [
+    importlib.import_module(found.name)
+    for package in (flows, symbolic)
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not found.name.endswith("__main__")
+] + [flows, symbolic]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_sections(name):
+    text = inspect.getdoc(PUBLIC[name]) or ""
+    assert len(text) > 40
+    if name.endswith(SUPPORTING):
+        return
+    assert "Example:" in text, "one runnable example"
+    assert ">>> " in text
+    assert "References:" in text or "Source:" in text
+    if name not in NO_FORMULA:
+        assert ".. math::" in text, "the equation"
+    if inspect.isfunction(PUBLIC[name]):
+        assert re.search(r"Returns:|Arguments:", text)
+
+
+@pytest.mark.parametrize("x64", [True, False], ids=["float64", "float32"])
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples(module, x64):
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    with jax.enable_x64(x64):
+        for example in finder.find(module):
+            runner.run(example)
+    plt.close("all")
+    assert runner.failures == 0
+
+
+def test_every_exported_name_is_documented_where_users_look():
+    assert {"flows.compare", "flows.iterate", "flows.solve", "flows.load"} <= set(PUBLIC)
+    assert flows.__version__

@@ -1,0 +1,162 @@
+"""The table, the summary, saving and loading."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from helpers import assert_close, quartic, rosenbrock
+
+import flows
+
+BOTH = (flows.GradientFlow(), flows.ModifiedFlow(order=2))
+DESCENT = flows.GradientDescent(1e-3)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return flows.compare(rosenbrock, jnp.array([-0.5, 0.5]), DESCENT, BOTH, 8)
+
+
+@pytest.fixture(scope="module")
+def failed():
+    return flows.compare(
+        quartic, jnp.array([3.0]), flows.GradientDescent(0.5), BOTH, 20, throw=False
+    )
+
+
+def test_summary(run):
+    summary = json.loads(json.dumps(run.summary()))
+    assert summary["mode"] == "trajectory"
+    assert summary["settings"]["optimizer"] == "GradientDescent"
+    assert summary["settings"]["parameters"] == "2"
+    assert summary["settings"]["dtype"] == "float64"
+    assert summary["settings"]["jax"] == jax.__version__
+    assert summary["iterates"]["result"] == "successful"
+    assert summary["iterates"]["final_loss"] == float(run.iterates.loss[-1])
+    numbers = summary["flows"]["ModifiedFlow(2)"]
+    error = np.asarray(run.errors["ModifiedFlow(2)"])
+    assert numbers["final_error"] == error[-1]
+    assert numbers["max_error"] == error.max()
+    relative = np.asarray(run.relative_errors["ModifiedFlow(2)"])[1:]
+    assert numbers["median_relative_error"] == pytest.approx(np.median(relative), rel=1e-14)
+    assert 0 < numbers["integration_error"] < 0.1 * numbers["max_error"]
+
+
+def test_the_printed_table(run):
+    lines = str(run).splitlines()
+    assert lines[0] == (
+        "GradientDescent, step time 0.001, 8 steps, mode trajectory; 2 parameters, float64"
+    )
+    assert lines[2].split() == (
+        "final error largest error median relative integration final loss result".split()
+    )
+    assert [line.split()[0] for line in lines[3:]] == [
+        "iterates",
+        "GradientFlow",
+        "ModifiedFlow(2)",
+    ]
+    assert f"{float(run.errors['GradientFlow'][-1]):.3e}" in lines[4]
+    assert all(line.endswith("successful") for line in lines[3:])
+    assert len({len(line) for line in lines[3:]}) == 1
+
+
+def test_the_table_marks_where_the_solver_is_not_accurate_enough():
+    import diffrax as dfx
+
+    loose = flows.compare(
+        rosenbrock,
+        jnp.array([-0.5, 0.5]),
+        DESCENT,
+        BOTH,
+        8,
+        stepsize_controller=dfx.PIDController(rtol=1e-2, atol=1e-2),
+    )
+    assert " * " in str(loose).splitlines()[4]
+    assert "pass a tighter stepsize_controller" in str(loose)
+
+
+def test_the_table_of_a_failed_run(failed):
+    text = str(failed)
+    assert "stopped after step 4" in text
+    assert failed.message in text
+    assert failed.summary()["iterates"]["final_loss"] == float(failed.iterates.loss[4])
+    assert repr(failed) == (
+        "<Comparison of GradientFlow, ModifiedFlow(2) over 20 steps, mode 'trajectory'>"
+    )
+
+
+@pytest.mark.parametrize("which", ["run", "failed"])
+def test_what_is_saved_can_be_loaded(which, request, tmp_path):
+    run = request.getfixturevalue(which)
+    path = run.save(tmp_path / "run")
+    assert path == tmp_path / "run.npz"
+    again = flows.load(path)
+    assert_close(again.iterates, run.iterates, rtol=0)
+    assert_close(again.trajectories, run.trajectories, rtol=0)
+    assert_close(again.errors, run.errors, rtol=0)
+    assert again.mode == run.mode
+    assert again.settings == run.settings
+    assert again.message == run.message
+    assert str(again) == str(run)
+
+
+def test_the_file_is_numpy_and_json(run, tmp_path):
+    with np.load(run.save(tmp_path / "run.npz"), allow_pickle=False) as archive:
+        metadata = json.loads(str(archive["metadata"]))
+        assert archive["error0"].shape == (9,)
+    assert metadata["settings"]["descentflows"] == flows.__version__
+    assert metadata["flows"] == ["GradientFlow", "ModifiedFlow(2)"]
+
+
+def test_parameters_of_containers_come_back_as_they_were(tmp_path):
+    start = {"b": [jnp.ones(2), None], "a": (jnp.array(0.5), {"c": jnp.zeros((2, 1))})}
+    run = flows.compare(lambda p: jnp.sum(p["b"][0] ** 2) + p["a"][0] ** 2, start, DESCENT, BOTH, 2)
+    again = flows.load(run.save(tmp_path / "run"))
+    assert_close(again.iterates.params, run.iterates.params, rtol=0)
+    assert_close(again.iterates.final_params, run.iterates.final_params, rtol=0)
+
+
+def test_parameters_of_a_module_need_its_structure(tmp_path):
+    model = eqx.nn.Linear(2, 1, key=jr.key(0))
+    run = flows.compare(
+        lambda m: jnp.sum(m(jnp.ones(2)) ** 2), model, DESCENT, BOTH, 2, save_params=False
+    )
+    path = run.save(tmp_path / "run")
+    plain = flows.load(path)
+    assert plain.iterates.params is None
+    assert list(plain.iterates.final_params) == [".weight", ".bias"]
+    whole = flows.load(path, like=model)
+    assert isinstance(whole.iterates.final_params, eqx.nn.Linear)
+    assert_close(whole.iterates.final_params.weight, run.iterates.final_params.weight, rtol=0)
+    with pytest.raises(flows.StorageError, match="Pass parameters of the structure that was saved"):
+        flows.load(path, like={"weight": jnp.ones(2)})
+
+
+def test_load_refuses_other_files(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.ones(2))
+    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    for name in ("other.npz", "text.npz", "empty.npz"):
+        with pytest.raises(flows.StorageError, match="not written by this version"):
+            flows.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        flows.load(tmp_path / "missing.npz")
+
+
+def test_a_batch_is_refused(tmp_path):
+    runs = jax.vmap(lambda x: flows.compare(quartic, x, DESCENT, BOTH, 2))(jnp.ones((2, 1)))
+    for call in (str, flows.Comparison.summary, lambda runs: runs.save(tmp_path / "runs")):
+        with pytest.raises(flows.InvalidOptionError, match=r"jax\.tree\.map\(lambda x: x\[0\]"):
+            call(runs)
+    assert runs.successful
+    assert str(jax.tree.map(lambda x: x[0], runs))
+
+
+def test_codes_have_sentences(failed):
+    assert failed.iterates.sentence.startswith("The loss or its gradient is no longer")
+    assert "blows up here" in flows.RESULTS[flows.RESULTS.flow_ended]
+    assert failed.iterates.result != flows.RESULTS.successful
