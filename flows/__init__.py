@@ -23,8 +23,8 @@ from ._errors import FlowsError as FlowsError
 from ._errors import IncompatibleFlowError as IncompatibleFlowError
 from ._errors import InvalidLearningRateError as InvalidLearningRateError
 from ._errors import InvalidLossError as InvalidLossError
-from ._errors import InvalidOptionError as InvalidOptionError
 from ._errors import InvalidOptimizerError as InvalidOptimizerError
+from ._errors import InvalidOptionError as InvalidOptionError
 from ._errors import InvalidParametersError as InvalidParametersError
 from ._errors import InvalidSolverError as InvalidSolverError
 from ._errors import InvalidStepsError as InvalidStepsError

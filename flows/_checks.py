@@ -26,9 +26,9 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, Tracer)
 
 
-def any_traced(*trees: PyTree[Any]) -> bool:
-    """Whether a JAX transformation is tracing any leaf."""
-    return any(is_traced(leaf) for leaf in jtu.tree_leaves(trees))
+def being_traced(*trees: PyTree[Any]) -> bool:
+    """Whether a JAX transformation is tracing any of the leaves, or everything, as jit does."""
+    return any(is_traced(leaf) for leaf in (jnp.zeros(()), *jtu.tree_leaves(trees)))
 
 
 def positive_scalar(value: Any, name: str) -> Scalar:

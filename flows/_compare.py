@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import any_traced, one_of, step_count
+from ._checks import being_traced, one_of, step_count
 from ._custom_types import Array, Flag, Loss, Params, PyTree
 from ._errors import IncompatibleFlowError
 from ._integrator import Integrator, integrate, make_integrator
@@ -24,7 +24,7 @@ from ._iterate import (
     scan_iterates,
     step_once,
 )
-from ._problem import Problem, check_output, make_problem
+from ._problem import Problem, make_problem
 from ._results import RESULTS, Comparison, check
 from ._solve import (
     LONGEST,
@@ -67,7 +67,7 @@ def compare(
     stepsize_controller: dfx.AbstractStepSizeController | None = None,
     dt0: Any = None,
     max_steps: int = MAX_STEPS,
-    adjoint: dfx.AbstractAdjoint = dfx.RecursiveCheckpointAdjoint(),  # noqa: B008 (immutable)
+    adjoint: dfx.AbstractAdjoint | None = None,
     save_params: bool | str = "auto",
     progress: bool = False,
     throw: bool = True,
@@ -142,14 +142,15 @@ def compare(
     models = _check_flows(flows, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
-    integrator = make_integrator(dtype, solver, stepsize_controller, dt0, max_steps, adjoint)
+    traced = being_traced(problem, moving, models, stepsize_controller, dt0)
+    integrator = make_integrator(
+        dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
+    )
     point_bytes = size(moving) * dtype.itemsize
     save = keep_params(save_params, count, point_bytes * (1 + len(models)))
     windows = plan(count, point_bytes * (1 + len(models)), LONGEST)
 
-    check_output(problem, moving)
     carry, start = _begin(problem, models, integrator, moving, save)
-    traced = any_traced(problem, models, integrator, carry)
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
     carry, (iterate_records, flow_records) = walk(
         lambda carry, done: advance(

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import any_traced, step_count
+from ._checks import being_traced, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from ._errors import InvalidOptimizerError
-from ._problem import Problem, check_output, make_problem
+from ._problem import Problem, make_problem
 from ._results import RESULTS, Trajectory, check
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
@@ -94,9 +94,8 @@ def iterate(
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes if save else 1, _LONGEST)
 
-    check_output(problem, moving)
+    traced = being_traced(problem, moving)
     carry, start = begin(problem, moving, save)
-    traced = any_traced(problem, carry)
     carry, records = walk(
         lambda carry, done: _advance(problem, carry, done, count, windows.length, save),
         carry,

@@ -77,7 +77,9 @@ class Problem(eqx.Module):
 
     def _real_value(self, params: Params) -> Scalar:
         whole = self.whole(params)
-        return self.loss(whole) if self.args is None else self.loss(whole, self.args)
+        output = self.loss(whole) if self.args is None else self.loss(whole, self.args)
+        loss_output(output)  # costs nothing: it runs while the loss is traced
+        return output
 
 
 def make_problem(
@@ -85,7 +87,7 @@ def make_problem(
 ) -> tuple[Problem, Params]:
     """Check loss, parameters and data; return the problem and the moving part of the parameters.
 
-    Nothing is traced here: `check_output` does that, when all else is known to be right.
+    Nothing is traced here: what the loss returns is checked when it is first called.
 
     Raises:
         InvalidLossError: If the loss cannot be called as it should.
@@ -94,16 +96,3 @@ def make_problem(
     loss_signature(loss, args)
     moving, resting = split_params(params)
     return Problem(loss, data(args), optimizer, resting), moving
-
-
-def check_output(problem: Problem, params: Params) -> None:
-    """Raise an `InvalidLossError` unless the loss returns one real number.
-
-    Traces the loss, once for each kind of input.
-    """
-    loss_output(eqx.filter_eval_shape(_value, problem, params))
-
-
-@eqx.filter_jit
-def _value(problem: Problem, params: Params) -> Any:
-    return problem.value(params)

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import any_traced, step_count
+from ._checks import being_traced, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from ._errors import IncompatibleFlowError
 from ._integrator import Integrator, integrate, make_integrator, step_length_of
 from ._iterate import Records, blank_unless, check_optimizer, step_times
-from ._problem import Problem, check_output, make_problem
+from ._problem import Problem, make_problem
 from ._results import RESULTS, Trajectory, check
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
@@ -48,7 +48,7 @@ def solve(
     stepsize_controller: dfx.AbstractStepSizeController | None = None,
     dt0: float | Scalar | None = None,
     max_steps: int = MAX_STEPS,
-    adjoint: dfx.AbstractAdjoint = dfx.RecursiveCheckpointAdjoint(),  # noqa: B008 (immutable)
+    adjoint: dfx.AbstractAdjoint | None = None,
     save_params: bool | str = "auto",
     progress: bool = False,
     throw: bool = True,
@@ -72,8 +72,8 @@ def solve(
             1e-10 (float64) or 1e-5 (float32) of the length of one step.
         dt0: The solver's first step in flow time; with ``ConstantStepSize()`` every step.
         max_steps: The most solver steps within a window of at most 256 optimizer steps.
-        adjoint: How diffrax differentiates through the solve; ``diffrax.ForwardMode()`` for
-            forward mode.
+        adjoint: How diffrax differentiates through the solve under a JAX transformation, by
+            default ``RecursiveCheckpointAdjoint()``; ``ForwardMode()`` for forward mode.
         save_params: Keep the parameters of every step: True, False, or "auto" (up to 64 MiB).
         progress: Show a bar over the steps.
         throw: Raise an error if the solve stops early, rather than return its result code.
@@ -110,14 +110,15 @@ def solve(
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
-    integrator = make_integrator(dtype, solver, stepsize_controller, dt0, max_steps, adjoint)
+    traced = being_traced(problem, moving, flow, stepsize_controller, dt0)
+    integrator = make_integrator(
+        dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
+    )
     point_bytes = size(moving) * dtype.itemsize
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes, LONGEST)
 
-    check_output(problem, moving)
     carry, start = begin_flow(problem, flow, integrator, moving, save)
-    traced = any_traced(problem, flow, integrator, carry)
     carry, records = walk(
         lambda carry, done: _advance(
             problem, flow, integrator, carry, done, count, windows.length, save

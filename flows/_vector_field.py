@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ._custom_types import Loss, Params, PyTree
-from ._problem import Problem, check_output, make_problem
+from ._problem import Problem, make_problem
 from ._solve import check_flow
 from ._vectors import real_dtype
 from .optimizers import AbstractOptimizer
@@ -61,7 +61,6 @@ def vector_field(
     """
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
-    check_output(problem, moving)
     return _velocity(problem, flow, moving)
 
 

@@ -1,8 +1,8 @@
 """Pictures: what is drawn, from the artists themselves."""
 
-import matplotlib as mpl
 import jax
 import jax.numpy as jnp
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest

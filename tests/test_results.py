@@ -52,7 +52,7 @@ def test_the_printed_table(run):
         "GradientDescent, step time 0.001, 8 steps, mode trajectory; 2 parameters, float64"
     )
     assert lines[2].split() == (
-        "final error largest error median relative integration final loss result".split()
+        ["final", "error", "largest", "error", "median", "relative", "integration", "final", "loss", "result"]
     )
     assert [line.split()[0] for line in lines[3:]] == [
         "iterates",
