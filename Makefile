@@ -26,7 +26,7 @@ format: $(VENV)/dev
 
 ## Measure speed and memory (minutes; close other programs)
 benchmark: $(VENV)/test
-	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q
+	XLA_FLAGS= $(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q
 
 ## Build the documentation into docs/_build
 docs: $(VENV)/docs

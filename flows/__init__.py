@@ -19,6 +19,7 @@ import importlib.metadata
 
 from . import problems as problems
 from ._compare import compare as compare
+from ._errors import ContinuationError as ContinuationError
 from ._errors import FlowsError as FlowsError
 from ._errors import IncompatibleFlowError as IncompatibleFlowError
 from ._errors import InvalidLearningRateError as InvalidLearningRateError

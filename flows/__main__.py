@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import functools as ft
 import json
 import pathlib
 import sys
@@ -20,7 +21,11 @@ from .vector_fields import AbstractFlow, GradientFlow, ModifiedFlow
 FLOWS: dict[str, Callable[[], AbstractFlow]] = {
     "gradient": GradientFlow,
     "modified": ModifiedFlow,
+    "modified-3": ft.partial(ModifiedFlow, order=3),
+    "modified-4": ft.partial(ModifiedFlow, order=4),
+    "modified-5": ft.partial(ModifiedFlow, order=5),
 }
+DEFAULT_FLOWS = ("gradient", "modified")
 SUCCESS, FAILED, MISUSE = 0, 1, 2
 
 
@@ -62,7 +67,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "--flow",
         action="append",
         metavar="FLOW",
-        help=f"{', '.join(FLOWS)}; repeat it for several. Default: all",
+        help=f"{', '.join(FLOWS)}; repeat it for several. Default: gradient and modified",
     )
     command.add_argument("--mode", default="trajectory", help="trajectory (default) or per-step")
     command.add_argument(
@@ -84,7 +89,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    flows = [FLOWS[_known(name, FLOWS, "flow")]() for name in options.flow or FLOWS]
+    flows = [FLOWS[_known(name, FLOWS, "flow")]() for name in options.flow or DEFAULT_FLOWS]
     mode = _known(options.mode.replace("-", "_"), MODES, "mode")
     for path in options.save:
         _check_target(path)

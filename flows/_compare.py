@@ -129,7 +129,7 @@ def compare(
         ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5),
         ...     [flows.GradientFlow()], steps=2,
         ... )
-        >>> error = jnp.exp(-run.iterates.ts) - 0.5 ** jnp.arange(3)
+        >>> error = jnp.exp(-run.iterates.ts) - 0.5 ** jnp.arange(3.0)
         >>> bool(jnp.allclose(run.errors["GradientFlow"], error, atol=1e-5))
         True
 

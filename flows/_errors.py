@@ -43,6 +43,10 @@ class IncompatibleFlowError(FlowsError, ValueError):
     """The flow does not model this optimizer; the message names what to use."""
 
 
+class ContinuationError(FlowsError, NotImplementedError):
+    """The loss uses a primitive that is not continued; the message names it and the line."""
+
+
 class MissingDependencyError(FlowsError, ImportError):
     """An optional package is needed; the message says how to install it."""
 

@@ -7,6 +7,7 @@ derivatives of the loss's analytic continuation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -65,21 +66,32 @@ class Problem(eqx.Module):
 
     def hessian_vector_product(self, params: Params, vector: Params) -> Params:
         """``H v``, by one forward derivative of the gradient."""
-        return jax.jvp(self.gradient, (params,), (vector,))[1]
+        return self.directional_derivative(params, vector)
 
     def third_derivative(self, params: Params, a: Params, b: Params) -> Params:
         """``D^3E[a, b]``, a vector, by two nested forward derivatives of the gradient."""
+        return self.directional_derivative(params, a, b)
 
-        def product(point: Params) -> Params:
-            return self.hessian_vector_product(point, a)
+    def directional_derivative(self, params: Params, *directions: Params) -> Params:
+        """``D^(k+1)E[v_1, ..., v_k]``, a vector: ``k`` nested forward derivatives of the gradient.
 
-        return jax.jvp(product, (params,), (b,))[1]
+        Each nesting about doubles the cost. Symmetric in the directions.
+        """
+        field = self.gradient
+        for direction in directions:
+            field = _along(field, direction)
+        return field(params)
 
     def _real_value(self, params: Params) -> Scalar:
         whole = self.whole(params)
         output = self.loss(whole) if self.args is None else self.loss(whole, self.args)
         loss_output(output)  # costs nothing: it runs while the loss is traced
         return output
+
+
+def _along(field: Callable[[Params], Params], direction: Params) -> Callable[[Params], Params]:
+    """The derivative of a field in a direction that does not depend on the point."""
+    return lambda point: jax.jvp(field, (point,), (direction,))[1]
 
 
 def make_problem(

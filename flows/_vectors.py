@@ -36,6 +36,15 @@ def scaled(scale: float | Array, x: PyTree[Any]) -> PyTree[Any]:
     return jtu.tree_map(lambda a: jnp.asarray(scale).astype(a.dtype) * a, x)
 
 
+def combination(*terms: tuple[float, PyTree[Any]]) -> PyTree[Any]:
+    """The sum of `coefficient * tree` over the terms."""
+    (coefficient, tree), *rest = terms
+    total = scaled(coefficient, tree)
+    for coefficient, tree in rest:
+        total = add_scaled(total, coefficient, tree)
+    return total
+
+
 def norm(tree: PyTree[Any]) -> Scalar:
     """The Euclidean norm over all leaves, complex ones by modulus; its gradient at zero is zero."""
     squares = [jnp.sum(jnp.real(a * jnp.conj(a))) for a in jtu.tree_leaves(tree)]

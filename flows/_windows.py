@@ -129,7 +129,11 @@ def _walk_traced(advance, carry, start, plan, alive):
         )
         return eqx.combine(dynamic, static), records
 
-    carry, records = jax.lax.scan(window, carry, plan.length * np.arange(plan.windows))
+    if plan.windows == 1:  # no loop to compile
+        carry, records = advance(carry, np.asarray(0))
+        records = jtu.tree_map(lambda leaf: leaf[None], records)
+    else:
+        carry, records = jax.lax.scan(window, carry, plan.length * np.arange(plan.windows))
     return carry, jtu.tree_map(
         lambda first, rest: jnp.concatenate(
             [first[None], rest.reshape(-1, *rest.shape[2:])[: plan.steps]]

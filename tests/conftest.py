@@ -2,11 +2,21 @@
 
 import gc
 import itertools as it
+import os
 
-import jax
-import jax.random as jr
-import matplotlib as mpl
-import pytest
+# Most of the suite's time is XLA compiling programs that run once: half of it goes with the
+# optimiser. tests/benchmarks and the command line's own process run as users' programs do.
+FAST_COMPILATION = (
+    "--xla_backend_optimization_level=0 "
+    "--xla_cpu_use_fusion_emitters=false "
+    "--xla_llvm_disable_expensive_passes=true"
+)
+os.environ.setdefault("XLA_FLAGS", FAST_COMPILATION)
+
+import jax  # noqa: E402 (reads XLA_FLAGS)
+import jax.random as jr  # noqa: E402
+import matplotlib as mpl  # noqa: E402
+import pytest  # noqa: E402
 
 mpl.use("Agg")
 jax.config.update("jax_enable_x64", True)

@@ -1,6 +1,7 @@
 """`python -m flows`, in this process and once in one of its own."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -29,6 +30,7 @@ def test_the_example_of_the_issue(tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "XLA_FLAGS"},
     )
     assert done.returncode == 0, done.stderr
     assert "mode per_step; 2 parameters, float64" in done.stdout
@@ -87,7 +89,7 @@ def test_problems_are_listed(capsys):
     [
         (["compare", "rosenbrok"], "rosenbrock"),
         (["compare", "cosine", "--flow", "gradeint"], "Did you mean gradient?"),
-        (["compare", "cosine", "--flow", "xyz"], "There are: gradient, modified"),
+        (["compare", "cosine", "--flow", "xyz"], "There are: gradient, modified, modified-3"),
         (["compare", "cosine", "--mode", "per-stp"], "Did you mean per_step?"),
         (["compare", "cosine", "--learning-rate", "-1"], "one positive finite number, got -1"),
         (["compare", "cosine", "--steps", "-1"], "0 or more, got -1"),

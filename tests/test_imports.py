@@ -17,7 +17,6 @@ LAYERS = {
     "_vectors": 0,
     "_checks": 1,
     "_continuation": 1,
-    "_complex_erf": 1,
     "_problem": 2,
     "optimizers": 3,
     "vector_fields": 4,

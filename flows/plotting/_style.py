@@ -24,15 +24,17 @@ class Look(NamedTuple):
 _LOOKS = {
     "GradientFlow": Look("#0072B2", "-"),
     "ModifiedFlow(2)": Look("#E69F00", (0, (6, 1.5))),
+    "ModifiedFlow(3)": Look("#D55E00", (0, (2, 1))),
+    "ModifiedFlow(4)": Look("#7F5B3A", (0, (8, 2))),
+    "ModifiedFlow(5)": Look("#5E3C99", (0, (5, 1, 1, 1, 1, 1))),
     "PrincipalFlow": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
     "CentralFlow": Look("#CC79A7", (0, (3, 1))),
     "RodFlow": Look("#56B4E9", (0, (1, 1))),
 }
 _SPARE = (
-    Look("#D55E00", (0, (2, 1))),
-    Look("#7F5B3A", (0, (8, 2))),
-    Look("#5E3C99", (0, (5, 1, 1, 1, 1, 1))),
     Look("#666666", (0, (1, 2))),
+    Look("#8C1C13", (0, (7, 1, 1, 1))),
+    Look("#3B7A57", (0, (3, 3))),
 )
 
 

@@ -42,6 +42,7 @@ def test_import():
             seconds[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(
-        f"\nimport flows {medians['flows']:.2f} s, jax and diffrax {medians['jax, diffrax']:.2f} s: "
+        f"\nimport flows {medians['flows']:.2f} s, "
+        f"jax and diffrax {medians['jax, diffrax']:.2f} s: "
         f"ratio {medians['flows'] / medians['jax, diffrax']:.3f}"
     )

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ._custom_types import Array
+from .._custom_types import Array
 
 # Twelve nodes leave a quadrature error of exp(-(pi / h)^2), about 1e-17.
 _NODES = 12

@@ -1,0 +1,85 @@
+"""Calls, loops and branches: their programs are entered.
+
+What is carried through a loop, or returned by a branch, must have one dtype throughout; it is made
+complex where any round or any branch makes it complex.
+
+>>> import jax.numpy as jnp
+>>> from jax import lax
+>>> from flows._continuation import continued
+>>> powers = continued(lambda x: lax.fori_loop(0, 2, lambda i, y: y * x, 3.0))
+>>> complex(powers(jnp.array(2j)))
+(-12+0j)
+"""
+
+import functools as ft
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.extend as jex
+from jax import lax
+
+from ._dtypes import alike, is_complex
+from ._evaluate import evaluate
+
+
+def call(equation: Any, *operands: Any) -> list[Any]:
+    """Whatever has one program and evaluates it once."""
+    program = equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"]
+    return evaluate(
+        program if hasattr(program, "consts") else jex.core.ClosedJaxpr(program, ()), *operands
+    )
+
+
+def checkpoint(equation: Any, *operands: Any) -> list[Any]:
+    """The continued program, again under a checkpoint."""
+    options = {name: equation.params[name] for name in ("policy", "prevent_cse")}
+    return jax.checkpoint(ft.partial(call, equation), **options)(*operands)
+
+
+def scan(equation: Any, *operands: Any) -> list[Any]:
+    """A loop of fixed length."""
+    params = equation.params
+    n, k = params["num_consts"], params["num_carry"]
+    consts, start, inputs = operands[:n], operands[n : n + k], list(operands[n + k :])
+
+    def step(state: Any, x: Any) -> tuple[list[Any], list[Any]]:
+        outputs = evaluate(params["jaxpr"], *consts, *state, *x)
+        return alike(outputs[:k], state), outputs[k:]
+
+    slices = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in inputs]
+    start = _settled(lambda *state: jax.eval_shape(step, state, slices)[0], start)
+    options = {name: params[name] for name in ("length", "reverse", "unroll")}
+    state, outputs = lax.scan(step, start, inputs, **options)
+    return [*state, *outputs]
+
+
+def while_loop(equation: Any, *operands: Any) -> list[Any]:
+    """A loop whose test, continued, goes by the real part."""
+    params = equation.params
+    n, k = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+    test = ft.partial(evaluate, params["cond_jaxpr"], *operands[:n])
+    body = ft.partial(evaluate, params["body_jaxpr"], *operands[n:k])
+    return lax.while_loop(
+        lambda state: test(*state)[0],
+        lambda state: alike(body(*state), state),
+        _settled(ft.partial(jax.eval_shape, body), operands[k:]),
+    )
+
+
+def cond(equation: Any, index: Any, *operands: Any) -> list[Any]:
+    """One of several branches."""
+    branches = [ft.partial(evaluate, branch) for branch in equation.params["branches"]]
+    results = [jax.eval_shape(branch, *operands) for branch in branches]
+    common = [max(outputs, key=is_complex) for outputs in zip(*results, strict=True)]
+    branches = [lambda *xs, branch=branch: alike(branch(*xs), common) for branch in branches]
+    return lax.switch(index, branches, *operands)
+
+
+def _settled(step: Callable[..., Sequence[Any]], state: Sequence[Any]) -> list[Any]:
+    """Make complex whatever `step`, from shapes to shapes, makes complex, until nothing changes."""
+    while True:
+        wider = alike(state, step(*state))
+        if all(new.dtype == old.dtype for new, old in zip(wider, state, strict=True)):
+            return wider
+        state = wider
