@@ -120,24 +120,25 @@ def _terms(problem: Problem, y: Params, order: int) -> list[Params]:
 
     Hg = H(g)
     terms = [g, combination((1 / 2, Hg))]
-    if order >= 3:
-        HHg, Dgg = H(Hg), D(g, g)
-        terms.append(combination((1 / 3, HHg), (1 / 12, Dgg)))
-    if order >= 4:
-        HHHg, HDgg, DgHg = H(HHg), H(Dgg), D(g, Hg)
-        terms.append(combination((1 / 4, HHHg), (1 / 12, DgHg), (1 / 12, HDgg)))
-    if order >= 5:
-        terms.append(
-            combination(
-                (1 / 5, H(HHHg)),
-                (3 / 40, H(HDgg)),
-                (1 / 10, H(DgHg)),
-                (1 / 20, D(g, HHg)),
-                (1 / 60, D(Hg, Hg)),
-                (1 / 120, D(g, Dgg)),
-                (-1 / 120, D(g, g, Hg)),
-                (1 / 180, H(D(g, g, g))),
-                (-1 / 720, D(g, g, g, g)),
-            )
-        )
-    return terms
+    if order == 2:
+        return terms
+    HHg, Dgg = H(Hg), D(g, g)
+    terms.append(combination((1 / 3, HHg), (1 / 12, Dgg)))
+    if order == 3:
+        return terms
+    HHHg, HDgg, DgHg = H(HHg), H(Dgg), D(g, Hg)
+    terms.append(combination((1 / 4, HHHg), (1 / 12, DgHg), (1 / 12, HDgg)))
+    if order == 4:
+        return terms
+    fifth = combination(
+        (1 / 5, H(HHHg)),
+        (3 / 40, H(HDgg)),
+        (1 / 10, H(DgHg)),
+        (1 / 20, D(g, HHg)),
+        (1 / 60, D(Hg, Hg)),
+        (1 / 120, D(g, Dgg)),
+        (-1 / 120, D(g, g, Hg)),
+        (1 / 180, H(D(g, g, g))),
+        (-1 / 720, D(g, g, g, g)),
+    )
+    return [*terms, fifth]
