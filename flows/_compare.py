@@ -168,7 +168,7 @@ def compare(
     comparison = Comparison(
         iterates=iterate_trajectory(problem, carry.iterates, iterate_records),
         trajectories={
-            name: flow_trajectory(problem, flow, state, records)
+            name: flow_trajectory(problem, flow, _ended(state, count), records)
             for name, flow, state, records in zip(
                 names, models, carry.flows, flow_records, strict=True
             )
@@ -292,6 +292,13 @@ def _one_step(
         return carry, blank_observation(problem, flow, carry.y, save, end)
 
     return jax.lax.cond(due, attempt, nothing, carry)
+
+
+def _ended(flow: FlowState, steps: int) -> FlowState:
+    """A flow at the end of the run: one that is alive too early was stopped by the iterates."""
+    stopped = flow.alive & (flow.step < steps)
+    result = RESULTS.where(stopped, RESULTS.iterates_ended, flow.result)
+    return eqx.tree_at(lambda f: f.result, flow, result)
 
 
 def _anything_to_do(carry: CompareState) -> Flag:

@@ -17,7 +17,7 @@ from ._custom_types import Array, PyTree, Scalar
 from ._errors import InvalidOptionError, InvalidSolverError
 from ._problem import Problem
 from ._results import RESULTS
-from ._vectors import norm, scaled, size
+from ._vectors import norm, real_dtype, scaled, size
 from .vector_fields import AbstractFlow
 
 # Local error tolerated in units of the step's length. In float64 a tenth of the model error of a
@@ -231,8 +231,15 @@ def step_length_of(problem: Problem, flow: AbstractFlow, t: Scalar, y: PyTree[Ar
 
 
 def _field(t, y, args):
+    """The flow's field, with NaN for what overflows when it is squared.
+
+    diffrax' controller answers NaN with a shorter step, but infinity with a step of NaN (inf / inf
+    in its error over tolerance), after which it rejects all the steps that it is allowed.
+    """
     problem, flow = args
-    return flow.vector_field(problem)(t, y, problem.args)
+    velocity = flow.vector_field(problem)(t, y, problem.args)
+    largest = float(jnp.finfo(real_dtype(y)).max) ** 0.5
+    return jax.tree.map(lambda v: jnp.where(jnp.abs(v) < largest, v, jnp.nan), velocity)
 
 
 def _array_tolerances(controller: Any, dtype: Any) -> Any:

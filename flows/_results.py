@@ -43,6 +43,7 @@ class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
 
     successful = ""
     diverged = "The loss or its gradient is no longer a finite number. Try a smaller learning rate."
+    iterates_ended = "The iterates ended here, so there was nothing to compare with."
     flow_ended = (
         "The flow cannot be continued: it blows up here, or its vector field is not finite."
     )
@@ -121,6 +122,12 @@ class Trajectory(eqx.Module):
         time = float(self.ts[step])
         return f"Stopped after step {step} of {self.steps} (t = {time:.6g}): {self.sentence}"
 
+    def save(self, path: str | pathlib.Path) -> pathlib.Path:
+        """Write everything to one ``.npz`` file, as `Comparison.save` does."""
+        from ._storage import save
+
+        return save(self, path)
+
 
 class Comparison(eqx.Module):
     r"""Iterates of an optimizer beside the flows that model it.
@@ -179,7 +186,11 @@ class Comparison(eqx.Module):
     def message(self) -> str:
         """How the run ended: a sentence for each part that stopped early."""
         parts = {"Iterates": self.iterates, **self.trajectories}
-        stopped = [f"{name}: {part.message}" for name, part in parts.items() if not part.successful]
+        stopped = [
+            f"{name}: {part.message}"
+            for name, part in parts.items()
+            if not part.successful and part.result != RESULTS.iterates_ended
+        ]
         return " ".join(stopped) or f"All {self.iterates.steps} steps were made."
 
     def summary(self) -> dict[str, Any]:

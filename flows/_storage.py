@@ -23,6 +23,7 @@ _TREES = ("params", "final_params")
 _CODES = (
     "successful",
     "diverged",
+    "iterates_ended",
     "flow_ended",
     "max_steps_reached",
     "max_steps_rejected",
@@ -65,7 +66,7 @@ def save(run: Comparison | Trajectory, path: str | pathlib.Path) -> pathlib.Path
 
 
 def load(path: str | pathlib.Path, *, like: Params | None = None) -> Comparison | Trajectory:
-    """Read a run that `Comparison.save` wrote.
+    """Read a run that `Comparison.save` or `Trajectory.save` wrote.
 
     Arrays keep their shapes, dtypes and units (times are flow times). Parameters come back as the
     dicts, lists and tuples that they were saved as; of any other structure (an Equinox module,

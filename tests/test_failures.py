@@ -73,6 +73,13 @@ def test_a_comparison_ends_where_the_iterates_diverge(mode):
     assert run.iterates.result == flows.RESULTS.diverged
     assert last_finite(run.iterates.loss) == last < 50
     assert run.message.startswith(f"Iterates: Stopped after step {last} of 50")
+    for flow in run.trajectories.values():
+        if flow.result != flows.RESULTS.flow_ended:  # one restarted at 1e23 may blow up itself
+            assert flow.result == flows.RESULTS.iterates_ended
+            assert int(flow.last_step) == last
+            assert flow.message.endswith(
+                "The iterates ended here, so there was nothing to compare with."
+            )
     known = np.isfinite(run.errors["GradientFlow"])
     assert known[: last + 1].all() or mode == "per_step"
     assert not known[last + 1 :].any()

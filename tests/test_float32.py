@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import rosenbrock
+from helpers import quartic, rosenbrock
 
 import flows
 
@@ -69,3 +69,14 @@ def test_a_converged_run_does_not_stall_in_rounding():
     )
     assert run.successful
     assert int(run.trajectories["GradientFlow"].stats["num_steps"]) < 8 * 2000
+
+
+def test_a_trial_step_that_overflows_is_repeated_with_a_shorter_one():
+    # The first trial step, of one learning rate, leaves the range of float32.
+    start = jnp.array([3.0], jnp.float32)
+    flow = flows.ModifiedFlow(order=2)
+    optimizer = flows.GradientDescent(0.5)
+    run = flows.solve(quartic, start, optimizer, flow, 3)
+    exact = flows.solve(quartic, start.astype(jnp.float64), optimizer, flow, 3)
+    assert run.successful
+    assert np.asarray(run.params) == pytest.approx(np.asarray(exact.params), rel=1e-3)

@@ -103,6 +103,12 @@ def test_what_is_saved_can_be_loaded(which, request, tmp_path):
     assert str(again) == str(run)
 
 
+def test_a_trajectory_can_be_saved_too(run, tmp_path):
+    again = flows.load(run.iterates.save(tmp_path / "iterates"))
+    assert isinstance(again, flows.Trajectory)
+    assert_close(again, run.iterates, rtol=0)
+
+
 def test_the_file_is_numpy_and_json(run, tmp_path):
     with np.load(run.save(tmp_path / "run.npz"), allow_pickle=False) as archive:
         metadata = json.loads(str(archive["metadata"]))
