@@ -154,7 +154,7 @@ def compare(
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
     carry, (iterate_records, flow_records) = walk(
         lambda carry, done: advance(
-            problem, models, integrator, carry, done, count, windows.length, save
+            problem, models, integrator, carry, done, jnp.asarray(count), windows.length, save
         ),
         carry,
         start,
@@ -230,6 +230,7 @@ def _advance_per_step(
     save: bool,
 ) -> tuple[CompareState, PyTree[Array]]:
     """A window in which every flow starts anew from every iterate."""
+    h = problem.optimizer.step_time
 
     def step(carry: CompareState, index: Array) -> tuple[CompareState, PyTree[Array]]:
         start = problem.optimizer.params(carry.iterates.state)
@@ -237,8 +238,9 @@ def _advance_per_step(
         made = iterates.step > carry.iterates.step
         end = problem.optimizer.params(iterates.state)
         length_of_step = records["diagnostics"]["step_length"]
+        t = (h * index.astype(h.dtype)).astype(length_of_step.dtype)
         stepped = [
-            _one_step(problem, flow, integrator, state, start, end, length_of_step, made, save)
+            _one_step(problem, flow, integrator, state, t, start, end, length_of_step, made, save)
             for flow, state in zip(flows, carry.flows, strict=True)
         ]
         carry = CompareState(iterates, tuple(state for state, _ in stepped))
@@ -252,6 +254,7 @@ def _one_step(
     flow: AbstractFlow,
     integrator: Integrator,
     carry: FlowState,
+    t0: Array,
     start: Params,
     end: Params,
     step_length: Array,
@@ -262,17 +265,8 @@ def _one_step(
     h = problem.optimizer.step_time.astype(carry.dt.dtype)
 
     def attempt(carry: FlowState) -> tuple[FlowState, Records]:
-        t0 = h * carry.step.astype(h.dtype)
-        leg = integrate(
-            problem,
-            flow,
-            integrator,
-            flow.init(problem, start),
-            t0,
-            (t0 + h)[None],
-            carry.dt,
-            step_length,
-        )
+        y = flow.init(problem, start)
+        leg = integrate(problem, flow, integrator, y, t0, h[None], carry.dt, step_length)
         y = jax.tree.map(lambda ys: ys[0], leg.ys)
         records = observe(problem, flow, y, save, end)
         good = is_good(records)

@@ -24,7 +24,6 @@ from .vector_fields import AbstractFlow
 # fifth-order flow at h * lambda = 0.1 is what sets it; in float32 rounding in the gradient does.
 _TOLERANCE = {jnp.dtype("float64"): 1e-10, jnp.dtype("float32"): 1e-5}
 
-
 _COUNTS = ("num_steps", "num_accepted_steps", "num_rejected_steps")
 
 
@@ -169,15 +168,18 @@ def integrate(
     dt: Scalar,
     step_length: Scalar,
 ) -> Leg:
-    """Integrate a flow from `t0` to the last of `ts`.
+    """Integrate a flow over a window that begins at `t0`.
+
+    The solver's clock starts at zero in every window: in float32, a step of length ``h`` is no
+    longer one after a thousand steps, were it the difference of two times since the start.
 
     Arguments:
         problem: The loss and the optimizer.
         flow: The flow.
         integrator: The solver.
         y: The state at `t0`.
-        t0: Where to start, in flow time.
-        ts: The times that are wanted, increasing, the last one being the end.
+        t0: Where the window begins, in flow time.
+        ts: The times since `t0` that are wanted, increasing, the last one being the end.
         dt: The first solver step to try, if neither the user nor their controller has chosen.
         step_length: The length of one optimizer step about here: sets the default tolerance.
 
@@ -195,11 +197,11 @@ def integrate(
     solution = dfx.diffeqsolve(
         dfx.ODETerm(_field),
         integrator.solver,
-        t0,
+        jnp.zeros_like(t0),
         ts[-1],
         first,
         y,
-        args=(problem, flow),  # not by closure, which not every adjoint can differentiate
+        args=(problem, flow, t0),  # not by closure, which not every adjoint can differentiate
         saveat=dfx.SaveAt(ts=ts),
         stepsize_controller=controller,
         max_steps=integrator.max_steps,
@@ -214,7 +216,7 @@ def integrate(
         largest = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, norm(y)))
         per_step = controller.atol * state_size**0.5 + controller.rtol * largest
         stats["integration_error"] = accepted.astype(dt.dtype) * per_step
-    mean_dt = (ts[-1] - t0) / jnp.maximum(accepted, 1).astype(dt.dtype)
+    mean_dt = ts[-1] / jnp.maximum(accepted, 1).astype(dt.dtype)
     stuck = solution.result == dfx.RESULTS.dt_min_reached
     return Leg(
         solution.ys,
@@ -236,8 +238,8 @@ def _field(t, y, args):
     diffrax' controller answers NaN with a shorter step, but infinity with a step of NaN (inf / inf
     in its error over tolerance), after which it rejects all the steps that it is allowed.
     """
-    problem, flow = args
-    velocity = flow.vector_field(problem)(t, y, problem.args)
+    problem, flow, t0 = args
+    velocity = flow.vector_field(problem)(t0 + t, y, problem.args)
     largest = float(jnp.finfo(real_dtype(y)).max) ** 0.5
     return jax.tree.map(lambda v: jnp.where(jnp.abs(v) < largest, v, jnp.nan), velocity)
 

@@ -121,7 +121,7 @@ def solve(
     carry, start = begin_flow(problem, flow, integrator, moving, save)
     carry, records = walk(
         lambda carry, done: _advance(
-            problem, flow, integrator, carry, done, count, windows.length, save
+            problem, flow, integrator, carry, done, jnp.asarray(count), windows.length, save
         ),
         carry,
         start,
@@ -195,7 +195,7 @@ def advance_flow(
     dtype = carry.dt.dtype
     h = problem.optimizer.step_time
     due = done + np.arange(length) < steps
-    ts = h * jnp.minimum(done + np.arange(1, length + 1), steps).astype(h.dtype)
+    ts = h * jnp.clip(steps - done, 0, np.arange(1, length + 1)).astype(h.dtype)
     t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:

@@ -264,3 +264,60 @@ def test_vector_field_of_any_tree():
         {"a": jnp.array(-1.5 * 1.3), "b": [jnp.array([-1.1, 2.2])]},
         rtol=1e-14,
     )
+
+
+class Clock(flows.AbstractFlow):
+    """A flow that depends on time alone: y' = t, so y = y0 + (t^2 - t0^2) / 2."""
+
+    models = (flows.GradientDescent,)
+
+    @property
+    def name(self):
+        return "Clock"
+
+    @property
+    def stride(self):
+        return 1
+
+    def init(self, problem, params):
+        return params
+
+    def vector_field(self, problem):
+        return lambda t, y, args: jnp.broadcast_to(t, y.shape)
+
+    def params(self, y):
+        return y
+
+    def diagnostics(self, problem, y):
+        return {"first": y[0]}
+
+
+@pytest.mark.parametrize("mode", ["trajectory", "per_step"])
+def test_the_field_is_told_the_time_since_the_start(mode, monkeypatch):
+    monkeypatch.setattr("flows._compare.LONGEST", 4)
+    h = 0.1
+    run = flows.compare(
+        rosenbrock, jnp.ones(2), flows.GradientDescent(h), Clock(), 10, mode=mode, throw=False
+    )
+    n = np.arange(11)
+    moved = (h * n) ** 2 / 2
+    if mode == "per_step":
+        moved -= (h * np.maximum(n - 1, 0)) ** 2 / 2
+    trajectory = run.trajectories["Clock"]
+    # The iterates rest at the minimum, so that the flow's own path is the error.
+    assert_close(run.errors["Clock"], jnp.asarray(moved * 2**0.5), rtol=1e-9)
+    assert_close(trajectory.diagnostics["first"], jnp.asarray(1 + moved), rtol=1e-9)
+
+
+def test_another_number_of_steps_with_the_same_windows_compiles_nothing(monkeypatch):
+    monkeypatch.setattr("flows._iterate._LONGEST", 5)
+    traces = []
+
+    def loss(x):
+        traces.append(x)
+        return jnp.sum(x**2)
+
+    flows.iterate(loss, START, DESCENT, 10)
+    count = len(traces)
+    assert flows.iterate(loss, START, DESCENT, 15).steps == 15
+    assert len(traces) == count

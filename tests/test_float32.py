@@ -32,6 +32,20 @@ def test_errors_agree_with_double_precision(mode, x64):
             )
 
 
+def test_a_step_keeps_its_length_after_a_thousand_others():
+    # On a line the flow is exact: what is left is the rounding of times and of parameters.
+    run = flows.compare(
+        lambda x: jnp.sum(x),
+        jnp.zeros(1, jnp.float32),
+        flows.GradientDescent(0.01),
+        flows.GradientFlow(),
+        1500,
+        mode="per_step",
+    )
+    rounding = 6e-8 * np.abs(np.asarray(run.iterates.params))[:, 0]
+    assert (np.asarray(run.errors["GradientFlow"]) <= 2 * rounding + 1e-9).all()
+
+
 def test_the_reported_integration_error_is_small_beside_the_model_error():
     run = compare(jnp.float32)
     for name, error in run.errors.items():
