@@ -97,7 +97,9 @@ def iterate(
     traced = being_traced(problem, moving)
     carry, start = begin(problem, moving, save)
     carry, records = walk(
-        lambda carry, done: _advance(problem, carry, done, jnp.asarray(count), windows.length, save),
+        lambda carry, done: _advance(
+            problem, carry, done, jnp.asarray(count), windows.length, save
+        ),
         carry,
         start,
         windows,
