@@ -20,14 +20,6 @@ from flows._continuation._erf import erf, erfc
 
 mpmath.mp.dps = 30
 
-# Compiling is what takes the time here, so it is done without LLVM's optimisations, and without
-# XLA's newer way to emit fused loops: a quarter of the time. `jax.jit` itself is what
-# `test_closes_over_tracers` uses.
-compiled = ft.partial(
-    jax.jit,
-    compiler_options={"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False},
-)
-
 # Six numbers of both signs, none close to a kink of a loss below; a fixed matrix, and images.
 X = np.array([0.73, -1.21, 0.37, -0.64, 1.58, 0.29])
 M = np.cos(np.arange(36.0)).reshape(6, 6)
@@ -152,7 +144,7 @@ SURROGATES = {
 def derivatives(function, holomorphic=False):
     """Value, gradient and Hessian-vector product, as the flows take them."""
     gradient = jax.grad(function, holomorphic=holomorphic)
-    return compiled(lambda x, v: (function(x), *jax.jvp(gradient, (x,), (v,))))
+    return jax.jit(lambda x, v: (function(x), *jax.jvp(gradient, (x,), (v,))))
 
 
 holomorphic_grad = ft.partial(jax.grad, holomorphic=True)
@@ -275,14 +267,14 @@ def softmax(z):
     ],
 )
 def test_closed_form(function, formula):
-    actual, expected = compiled(continued(function))(jnp.asarray(Z)), formula(Z)
+    actual, expected = jax.jit(continued(function))(jnp.asarray(Z)), formula(Z)
     assert actual.dtype == np.asarray(expected).dtype or function is jnp.sign
     np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-15)
 
 
 def test_cholesky_does_not_conjugate():
     matrix = M @ M.T + np.diag(3 + Z)
-    factor = np.asarray(compiled(continued(jnp.linalg.cholesky))(jnp.asarray(matrix)))
+    factor = np.asarray(jax.jit(continued(jnp.linalg.cholesky))(jnp.asarray(matrix)))
     np.testing.assert_allclose(factor @ factor.T, matrix, rtol=1e-13, atol=1e-13)
     np.testing.assert_array_equal(factor, np.tril(factor))
 
@@ -306,7 +298,7 @@ def test_error_function(ours, reference, dtype):
     if dtype == np.complex64:
         z, expected = z[abs(z) < 8.5], expected[abs(z) < 8.5]
     normal = abs(expected) > np.finfo(dtype).tiny
-    error = abs(np.asarray(compiled(ours)(z.astype(dtype))) - expected)
+    error = abs(np.asarray(jax.jit(ours)(z.astype(dtype))) - expected)
     bound = 1e-13 if dtype == np.complex128 else 72 * np.finfo(dtype).eps
     size = abs(expected) + np.where((ours is erfc) & (z.real < 0), 2, 0)
     assert np.all(error[normal] <= bound * size[normal])
@@ -317,11 +309,11 @@ def test_error_function_derivatives():
     z = jnp.asarray(0.7 - 1.1j)
     slope = 2 / np.sqrt(np.pi) * np.exp(-(complex(z) ** 2))
     first, third = (ft.reduce(lambda f, _: holomorphic_grad(f), range(n), erf) for n in (1, 3))
-    actual = compiled(lambda z: (first(z), third(z), holomorphic_grad(erfc)(z)))(z)
+    actual = jax.jit(lambda z: (first(z), third(z), holomorphic_grad(erfc)(z)))(z)
     expected = (slope, (4 * complex(z) ** 2 - 2) * slope, -slope)
     np.testing.assert_allclose(actual, expected, rtol=1e-13)
     infinities = jnp.array([jnp.inf + 0j, -jnp.inf + 0j])
-    np.testing.assert_array_equal(compiled(erf)(infinities), [1, -1])
+    np.testing.assert_array_equal(jax.jit(erf)(infinities), [1, -1])
 
 
 # --- Kinks, ties and far away ---------------------------------------------------------------------
@@ -368,7 +360,7 @@ def test_kinks_and_far_away(name):
     ],
 )
 def test_imaginary_numbers_are_ties_of_the_real_part(function, formula):
-    continuation = compiled(continued(function))
+    continuation = jax.jit(continued(function))
     for z in (0.7j, -0.7j):
         np.testing.assert_allclose(continuation(jnp.array(z)), formula(z), atol=1e-15)
 
@@ -380,7 +372,7 @@ def test_sinh_keeps_the_digits_of_small_numbers():
 
 def test_real_factors_and_divisors_act_on_both_parts():
     for function in (lambda x: x * jnp.inf, lambda x: jnp.inf * x, lambda x: x / 0):
-        actual = compiled(continued(function))(jnp.array(1 - 2j))
+        actual = jax.jit(continued(function))(jnp.array(1 - 2j))
         np.testing.assert_array_equal(actual, complex(np.inf, -np.inf))
 
 
@@ -485,7 +477,7 @@ def stepped(w, a):
 
 def test_closes_over_tracers():
     a, z = jnp.asarray(M[:2]), jnp.asarray(Z)
-    reference = compiled(jax.value_and_grad(continued(stepped), holomorphic=True))
+    reference = jax.jit(jax.value_and_grad(continued(stepped), holomorphic=True))
     expected = [np.stack(rows) for rows in zip(*(reference(z, row) for row in a), strict=True)]
 
     def function(a):
@@ -498,8 +490,8 @@ def test_closes_over_tracers():
     def value(a):
         return continued(lambda w: stepped(w, a))(z).real
 
-    by_data = compiled(jax.grad(value))(a[0])
-    values = compiled(lambda d: jax.vmap(value)(a[:1] + d * jnp.eye(6)))
+    by_data = jax.jit(jax.grad(value))(a[0])
+    values = jax.jit(lambda d: jax.vmap(value)(a[:1] + d * jnp.eye(6)))
     up, down = values(1e-5), values(-1e-5)
     np.testing.assert_allclose(by_data, (up - down) / 2e-5, rtol=1e-6, atol=1e-9)
 
@@ -509,7 +501,7 @@ def test_third_derivative_of_what_has_its_own_rule():
     third = ft.reduce(lambda f, _: holomorphic_grad(f), range(3), continued(jax.nn.softplus))
     s = 1 / (1 + np.exp(-Z))
     np.testing.assert_allclose(
-        compiled(jax.vmap(third))(jnp.asarray(Z)), s * (1 - s) * (1 - 2 * s), rtol=1e-12
+        jax.jit(jax.vmap(third))(jnp.asarray(Z)), s * (1 - s) * (1 - 2 * s), rtol=1e-12
     )
 
 
@@ -537,7 +529,7 @@ def test_sixteen_bits_are_computed_in_complex64():
         product = jnp.dot(low, low, preferred_element_type=jnp.float32)
         return product + (low - jnp.floor(low))[0].astype(jnp.float32)
 
-    result = compiled(continued(function))(jnp.asarray(Z, jnp.complex64))
+    result = jax.jit(continued(function))(jnp.asarray(Z, jnp.complex64))
     assert result.dtype == jnp.complex64
     low = np.tanh(2 * Z)
     np.testing.assert_allclose(result, np.sum(low**2) + low[0], rtol=1e-5)
@@ -593,5 +585,5 @@ def test_data_may_use_what_is_refused_for_parameters():
 
     expected = np.sum([float(mpmath.log(abs(mpmath.gamma(v)))) for v in X] * Z)
     expected += np.sum(abs(np.fft.fft(X)))
-    actual = compiled(continued(function))(jnp.asarray(Z))
+    actual = jax.jit(continued(function))(jnp.asarray(Z))
     np.testing.assert_allclose(actual, expected, rtol=1e-13)
