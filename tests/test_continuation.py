@@ -347,7 +347,9 @@ def test_kinks_and_far_away(name):
     for x in (0.0, 1e-12, 50.0, -50.0, 400.0, -400.0):
         actual, expected = continuation(jnp.array(x + 0j), one + 0j), real(jnp.array(x), one)
         assert np.all(np.isfinite(actual)), x
-        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-15, err_msg=str(x))
+        # The second derivative of the root is a difference of two terms of size 1 / x.
+        terms = 1 / abs(x) if name == "guarded" and x else 1.0
+        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-15 * terms, err_msg=str(x))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def checkpoint(equation: Any, *operands: Any) -> list[Any]:
 def scan(equation: Any, *operands: Any) -> list[Any]:
     """A loop of fixed length."""
     params = equation.params
-    n, k = params["num_consts"], params["num_carry"]
+    n, k = _scan_counts(params)
     consts, start, inputs = operands[:n], operands[n : n + k], list(operands[n + k :])
 
     def step(state: Any, x: Any) -> tuple[list[Any], list[Any]]:
@@ -52,6 +52,14 @@ def scan(equation: Any, *operands: Any) -> list[Any]:
     options = {name: params[name] for name in ("length", "reverse", "unroll")}
     state, outputs = lax.scan(step, start, inputs, **options)
     return [*state, *outputs]
+
+
+def _scan_counts(params: dict[str, Any]) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many are carried."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = params["ft_in"].unpack()  # since JAX 0.12
+    return len(consts), len(carry)
 
 
 def while_loop(equation: Any, *operands: Any) -> list[Any]:
