@@ -17,7 +17,7 @@ import flows
 pytestmark = pytest.mark.benchmark
 
 WIDTHS = (30, 120, 120, 60, 1)
-STEPS = 100
+STEPS = 25
 RATE = 0.1
 FLOWS = (flows.GradientFlow(), flows.ModifiedFlow(order=2))
 
@@ -141,7 +141,7 @@ def compare(mode, params, args):
 
 def test_iterate():
     params, args = network()
-    steps = 4 * STEPS
+    steps = 16 * STEPS
     seconds = medians(
         15,
         scan=lambda: scan_by_hand(params, args, RATE, steps),
