@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Array, Bool, Float, Inexact, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 # One real number; `h` and `t` are times, a loss has the loss's own units.
 Scalar = Float[Array, ""]
@@ -23,7 +23,6 @@ __all__ = [
     "Array",
     "Flag",
     "Float",
-    "Inexact",
     "Integer",
     "Loss",
     "Params",

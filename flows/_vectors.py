@@ -17,7 +17,7 @@ def size(tree: PyTree[Any]) -> int:
 
 
 def real_dtype(tree: PyTree[Any]) -> jnp.dtype:
-    """The real dtype of the tree's arrays (all leaves agree; see `_checks.canonical_params`)."""
+    """The real dtype of the tree's arrays (all leaves agree; see `_checks.split_params`)."""
     return jnp.finfo(jtu.tree_leaves(tree)[0].dtype).dtype
 
 

@@ -2,7 +2,6 @@
 
 import gc
 import importlib.metadata
-import itertools as it
 import os
 
 # Most of the suite's time is XLA compiling programs that run once: half of it goes with the
@@ -16,7 +15,6 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):  # jaxlib 0.12 does
 os.environ.setdefault("XLA_FLAGS", " ".join(FAST_COMPILATION))
 
 import jax  # noqa: E402 (reads XLA_FLAGS)
-import jax.random as jr  # noqa: E402
 import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402
 
@@ -24,13 +22,6 @@ mpl.use("Agg")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-
-
-@pytest.fixture
-def getkey():
-    """A function that returns a new random key at every call, the same ones in every run."""
-    count = it.count()
-    return lambda: jr.fold_in(jr.key(20260), next(count))
 
 
 @pytest.fixture(autouse=True, scope="module")

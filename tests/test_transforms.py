@@ -80,6 +80,22 @@ def test_vmap_of_iterate_and_solve():
         assert_close(solved.loss[place], flow.loss, rtol=1e-8)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_several_windows_under_transformations(mode, monkeypatch):
+    def final(rate):
+        return errors(START, rate, mode, BOTH[0])[0]
+
+    whole = final(0.4)
+    monkeypatch.setattr("flows._compare.LONGEST", 2)
+    assert_close(jax.jit(final)(0.4), whole, rtol=1e-5)
+    assert_close(jax.vmap(final)(jnp.array([0.4, 0.2]))[0], whole, rtol=1e-5, atol=1e-12)
+
+
+def test_no_steps_under_jit():
+    run = jax.jit(lambda x: flows.iterate(LOSS, x, flows.GradientDescent(0.1), 0).loss)
+    assert run(START).shape == (1,)
+
+
 def finite_difference(function, x, direction):
     step = np.finfo(float).eps ** (1 / 3)
     return (function(x + step * direction) - function(x - step * direction)) / (2 * step)
