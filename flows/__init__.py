@@ -40,10 +40,16 @@ from ._results import Trajectory as Trajectory
 from ._solve import solve as solve
 from ._storage import load as load
 from ._vector_field import vector_field as vector_field
+from .curvature import AbstractCurvature as AbstractCurvature
+from .curvature import Dense as Dense
+from .curvature import Krylov as Krylov
 from .optimizers import AbstractOptimizer as AbstractOptimizer
 from .optimizers import GradientDescent as GradientDescent
+from .stability import StabilityCoefficients as StabilityCoefficients
+from .stability import stability_coefficients as stability_coefficients
 from .vector_fields import AbstractFlow as AbstractFlow
 from .vector_fields import GradientFlow as GradientFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
+from .vector_fields import PrincipalFlow as PrincipalFlow
 
 __version__ = importlib.metadata.version("descentflows")

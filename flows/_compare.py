@@ -278,6 +278,7 @@ def _one_step(
             carry.alive & good,
             RESULTS.where(first_failure, why, carry.result),
             leg.dt,
+            carry.speed,
             jax.tree.map(jnp.add, carry.stats, leg.stats),
         )
         return carry, blank_unless(good, records)

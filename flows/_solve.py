@@ -11,7 +11,7 @@ import numpy as np
 from ._checks import being_traced, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from ._errors import IncompatibleFlowError
-from ._integrator import Integrator, integrate, make_integrator, step_length_of
+from ._integrator import Integrator, integrate, make_integrator
 from ._iterate import Records, blank_unless, check_optimizer, step_times
 from ._problem import Problem, make_problem
 from ._results import RESULTS, Trajectory, check
@@ -26,13 +26,14 @@ MAX_STEPS = 16_384
 
 
 class FlowState(eqx.Module):
-    """Where a flow stands, why it stopped if it did, and the solver step to try next."""
+    """Where a flow stands, why it stopped if it did, the solver step to try next, and ``|g|``."""
 
     y: PyTree[Array]
     step: Integer
     alive: Flag
     result: RESULTS
     dt: Scalar
+    speed: Scalar
     stats: dict[str, Array]
 
 
@@ -169,7 +170,8 @@ def begin_flow(
     alive = is_good(records)
     result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
     stats = integrator.no_stats(dt.dtype)
-    return FlowState(y, jnp.asarray(0), alive, result, dt, stats), records
+    speed = records["grad_norm"]
+    return FlowState(y, jnp.asarray(0), alive, result, dt, speed, stats), records
 
 
 @eqx.filter_jit
@@ -199,7 +201,7 @@ def advance_flow(
     t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:
-        step_length = step_length_of(problem, flow, t0, carry.y)
+        step_length = h.astype(dtype) * carry.speed
         leg = integrate(
             problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt, step_length
         )
@@ -220,6 +222,7 @@ def advance_flow(
                 RESULTS.where(solver_failed, leg.result, RESULTS.diverged),
             ),
             leg.dt,
+            jnp.where(count > 0, records["grad_norm"][count - 1], carry.speed),
             jax.tree.map(jnp.add, carry.stats, leg.stats),
         )
         return carry, jax.vmap(blank_unless)(made, records)
@@ -243,7 +246,7 @@ def observe(
     params = flow.params(y)
     value, gradient = problem.value_and_gradient(params)
     records = {
-        "loss": value,
+        "loss": jnp.real(value),  # where parameters are complex, their |Im| tells what is left out
         "grad_norm": norm(gradient),
         "diagnostics": flow.diagnostics(problem, y),
         "params": params if save else None,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from ._custom_types import Loss, Params, PyTree
@@ -21,9 +22,9 @@ def vector_field(
     *,
     args: PyTree[Any] = None,
 ) -> PyTree[Any]:
-    r"""Evaluate the right-hand side of a flow at one point.
+    r"""Evaluate the velocity of the parameters that a flow gives to one point.
 
-    .. math:: f(0, y), \qquad y = \mathtt{init}(\theta)
+    .. math:: \dot\theta = D\,\mathtt{params}(y)\, f(0, y), \qquad y = \mathtt{init}(\theta)
 
     Works under ``jit``, ``vmap`` and ``grad``. For a field to integrate yourself, see
     `flows.AbstractFlow.vector_field`.
@@ -36,8 +37,8 @@ def vector_field(
         args: Data for the loss.
 
     Returns:
-        The velocity of the flow's state, for most flows a tree like `params`, in parameters per
-        flow time. What does not move is None in it.
+        The velocity, a tree like `params`, in parameters per flow time; complex where the flow is.
+        What does not move is None in it.
 
     Raises:
         InvalidLossError: As in `flows.iterate`.
@@ -67,4 +68,5 @@ def vector_field(
 @eqx.filter_jit
 def _velocity(problem: Problem, flow: AbstractFlow, params: Params) -> PyTree[Any]:
     y = flow.init(problem, params)
-    return flow.vector_field(problem)(jnp.zeros((), real_dtype(params)), y, problem.args)
+    velocity = flow.vector_field(problem)(jnp.zeros((), real_dtype(params)), y, problem.args)
+    return jax.jvp(flow.params, (y,), (velocity,))[1]

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
+import numpy as np
 
 from ._custom_types import Array, Flag, PyTree, Scalar
 
@@ -16,14 +17,29 @@ def size(tree: PyTree[Any]) -> int:
     return sum(leaf.size for leaf in jtu.tree_leaves(tree))
 
 
+def ravel(tree: PyTree[Any]) -> Array:
+    """All numbers of the tree in one array: for small trees only."""
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jtu.tree_leaves(tree)])
+
+
+def unravel(flat: Array, like: PyTree[Any]) -> PyTree[Any]:
+    """The tree of the shape of `like` that `flat` is the array of; the dtype is that of `flat`."""
+    leaves, structure = jtu.tree_flatten(like)
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+    parts = jnp.split(flat, ends)
+    return structure.unflatten(
+        part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)
+    )
+
+
 def real_dtype(tree: PyTree[Any]) -> jnp.dtype:
     """The real dtype of the tree's arrays (all leaves agree; see `_checks.split_params`)."""
     return jnp.finfo(jtu.tree_leaves(tree)[0].dtype).dtype
 
 
 def subtract(x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
-    """`x - y`."""
-    return jtu.tree_map(operator.sub, x, y)
+    """`x - y` in the dtype of `x`."""
+    return jtu.tree_map(lambda a, b: a - b.astype(a.dtype), x, y)
 
 
 def add_scaled(x: PyTree[Any], scale: float | Array, y: PyTree[Any]) -> PyTree[Any]:

@@ -30,7 +30,7 @@ NO_FORMULA = {
     "flows.Comparison",
 }
 # Their subclasses and their users have the examples.
-SUPPORTING = ("Error", "AbstractFlow", "AbstractOptimizer", "Problem")
+SUPPORTING = ("Error", "AbstractFlow", "AbstractOptimizer", "AbstractCurvature", "Problem")
 MODULES = [
     importlib.import_module(found.name)
     for package in (flows, symbolic)

@@ -48,7 +48,11 @@ def test_the_two_parts_of_compare_are_iterate_and_solve():
     assert_close(run.iterates, flows.iterate(rosenbrock, START, DESCENT, 12), rtol=1e-14)
     for flow in BOTH:
         alone = flows.solve(rosenbrock, START, DESCENT, flow, 12)
-        assert_close(run.trajectories[flow.name], alone, rtol=1e-12)
+        together = run.trajectories[flow.name]
+        # An error estimate of a few rounding units decides how many solver steps are made.
+        for each in (together, alone):
+            each.stats.clear()
+        assert_close(together, alone, rtol=1e-11)
         distance = np.linalg.norm(alone.params - run.iterates.params, axis=1)
         assert_close(run.errors[flow.name], jnp.asarray(distance), rtol=1e-9, atol=1e-16)
 

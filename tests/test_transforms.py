@@ -196,9 +196,10 @@ def test_new_numbers_compile_nothing(mode, compilations):
         )
         str(run)
 
+    others = ((0.2, 1e-7), (np.float64(0.3), 1e-6), (jnp.asarray(0.4), 1e-8))
     call(0.1, 1e-6)
     assert compilations
     compilations.clear()
-    for rate, tolerance in ((0.2, 1e-7), (np.float64(0.3), 1e-6), (jnp.asarray(0.4), 1e-8)):
+    for rate, tolerance in others:
         call(rate, tolerance)
     assert compilations == []

@@ -1,0 +1,46 @@
+"""A function of the Hessian from the whole matrix."""
+
+import jax.numpy as jnp
+
+from .._custom_types import Params
+from .._vectors import ravel, real_dtype, unravel
+from ._base import AbstractCurvature, SpectralFunction, SpectralImage
+from .hessian import Matvec, matrix_of
+from .matrix_function import matrix_function
+
+
+class Dense(AbstractCurvature):
+    r"""A function of the Hessian by eigendecomposition of the whole matrix.
+
+    .. math:: f(A)\, b = V f(\Lambda) V^{-1} b, \qquad A V = V \Lambda
+
+    The matrix ``A = h H`` is a pure number. Real points: ``eigh``. Complex points, where the
+    Hessian is complex symmetric: ``eig`` and a linear solve, since its eigenvectors are not
+    orthogonal. With ``n`` parameters one evaluation costs ``n`` Hessian-vector products,
+    ``n^2`` numbers and ``O(n^3)`` operations: for problems of up to some hundred parameters.
+
+    Differentiable, also where eigenvalues repeat (by divided differences, not through the
+    eigenvectors).
+
+    Example:
+        At ``h lambda = 1/2`` the principal flow is ``log(1 - 1/2) / (1/2)`` times the gradient.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> velocity = flows.vector_field(
+        ...     lambda x: jnp.sum(x**2) / 2, jnp.ones(3), flows.GradientDescent(0.5),
+        ...     flows.PrincipalFlow(curvature=flows.Dense()),
+        ... )
+        >>> bool(jnp.allclose(velocity, -2 * jnp.log(2)))
+        True
+
+    References:
+        N. J. Higham, Functions of Matrices (2008), sections 1.2 and 3.2.
+    """
+
+    def apply(self, function: SpectralFunction, matvec: Matvec, vector: Params) -> SpectralImage:
+        """``f(A) b`` from the matrix of ``A``."""
+        b = ravel(vector)
+        image, eigenvalues = matrix_function(function, matrix_of(matvec, vector), b)
+        rounding = jnp.asarray(jnp.finfo(b.dtype).eps, real_dtype(vector))
+        return SpectralImage(unravel(image, vector), eigenvalues, rounding, jnp.asarray(b.size))

@@ -1,0 +1,45 @@
+"""The Hessian as a linear map on parameters, and as a matrix where there are few of them."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._custom_types import Array, Params
+from .._problem import Problem
+from .._vectors import ravel, scaled, size, unravel
+
+# A symmetric linear map from tangent vectors to tangent vectors (trees like the parameters).
+Matvec = Callable[[Params], Params]
+
+# Columns of a dense matrix that are made at once: more only costs memory.
+_BATCH = 64
+
+
+def scaled_hessian(problem: Problem, params: Params) -> tuple[Params, Matvec]:
+    """The gradient ``g``, and the map ``v -> h H v`` at the same point, ``h`` the time of a step.
+
+    The gradient is linearised once, so that a product costs less than a
+    `Problem.hessian_vector_product`, which evaluates the gradient anew.
+    """
+    gradient, product = jax.linearize(problem.gradient, params)
+    h = problem.optimizer.step_time
+    return gradient, lambda vector: scaled(h, product(vector))
+
+
+def matrix_of(matvec: Matvec, like: Params) -> Array:
+    """The ``(n, n)`` matrix of a linear map, in the order of the tree's leaves, made symmetric.
+
+    Arguments:
+        matvec: The linear map.
+        like: A vector that it can be applied to; ``n`` numbers in all.
+    """
+    dtype = jtu.tree_leaves(like)[0].dtype
+    n = size(like)
+    matrix = jax.lax.map(
+        lambda row: ravel(matvec(unravel(row, like))),
+        jnp.eye(n, dtype=dtype),
+        batch_size=min(_BATCH, n),
+    )
+    return (matrix + matrix.T) / 2

@@ -1,0 +1,192 @@
+"""The principal flow."""
+
+import functools as ft
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._checks import one_of
+from .._complex_state import ComplexState, join, split
+from .._custom_types import Array, Params, PyTree, Scalar, VectorField
+from .._problem import Problem
+from .._vectors import add_scaled, norm, size
+from ..curvature import (
+    AbstractCurvature,
+    SpectralFunction,
+    SpectralImage,
+    check_curvature,
+    resolve,
+)
+from ..curvature.hessian import scaled_hessian
+from ..curvature.spectral_functions import BRANCHES, alpha
+from ..optimizers import AbstractOptimizer, GradientDescent
+from ._base import AbstractFlow
+
+_CORRECTIONS = (None, "third-order")
+# How far from 1, in units of rounding, an eigenvalue is taken for 1.
+_ROUNDING = 128
+
+
+class PrincipalFlow(AbstractFlow):
+    r"""The principal flow of gradient descent, which oscillates and diverges when descent does.
+
+    .. math::
+        \dot\theta = \sum_i \alpha(h \lambda_i)\, (g \cdot u_i)\, u_i, \qquad
+        \alpha(z) = \frac{\log(1 - z)}{z}, \quad \alpha(0) = -1
+
+    with the eigenpairs ``H u_i = lambda_i u_i`` of the Hessian. It keeps all terms of backward
+    error analysis that contain no derivative beyond the second, in every power of ``h``. So it is
+    exact on quadratics, also where descent oscillates (``1 < h lambda < 2``) or diverges
+    (``h lambda > 2``). Elsewhere its order is that of `ModifiedFlow(2)`: one step differs by
+    ``(h^3/12) |D^3E[g, g]| + O(h^4)``. It wins by its constants, where ``h lambda`` is large, and
+    not on every problem. It follows iterates for some steps past ``h lambda = 2``, not for many:
+    compare it per step there.
+
+    Time is flow time: ``t = n h`` after ``n`` steps. Parameters are real while every
+    ``h lambda < 1`` and complex from then on; the loss is continued analytically for it
+    (`flows.Problem`), which no loss below 1 needs at run time. ``|Im theta|`` at whole steps is the
+    model's own indicator of its error.
+
+    Branches of ``log(1 - z)``: ``"continued"`` is ``log(z - 1) + i pi`` for ``Re z > 1``.
+    ``"principal"`` is the published one, which lies on its own cut for every real ``z > 1``: the
+    path chatters there, so integrate it with constant steps. ``"real"`` is ``log|1 - z|``: a real
+    flow that needs no continuation and models every second iterate; it is exact on quadratics at
+    even steps and has no sign at odd ones.
+
+    One evaluation costs a gradient and a function of the Hessian, see `flows.Dense` and
+    `flows.Krylov`; at complex points about four times as much.
+
+    Diagnostics at every step: ``imaginary_part``, the norm ``|Im theta|`` in units of the
+    parameters; ``largest_eigenvalue``, the largest ``Re h lambda``; ``singularity_distance``, the
+    smallest ``|1 - h lambda|``; ``curvature_error``, the estimated relative error of the field.
+    With `Krylov` the eigenvalues are those that the gradient has components along.
+
+    Attributes:
+        branch: ``"continued"``, ``"principal"`` or ``"real"``.
+        correction: None, or ``"third-order"`` to add ``-(h^2/12) D^3E[g, g]``: one step then
+            differs by ``O(h^4)``, and quadratics are still exact.
+        curvature: ``flows.Dense()``, ``flows.Krylov(...)``, or ``"auto"``: the first for up to 64
+            parameters. ``Trajectory.stats["curvature"]`` says which.
+
+    Raises:
+        InvalidOptionError: If an attribute is none of the above.
+        IncompatibleFlowError: From the drivers, if the optimizer is not `GradientDescent`.
+        ContinuationError: From the drivers, if the loss cannot be continued; ``branch="real"`` does
+            without.
+
+    Example:
+        On ``E(x) = x^2 / 2`` with ``h = 3/2`` descent is ``(-1/2)^n``; the flow is there at whole
+        steps.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.solve(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(1.5),
+        ...     flows.PrincipalFlow(), steps=3,
+        ... )
+        >>> print(f"{run.final_params.real:.4f}")
+        -0.1250
+
+    References:
+        M. Rosca, Y. Wu, C. Qin, B. Dherin, On a continuous time model of gradient descent dynamics
+        and instability in deep learning (2023), arXiv:2302.01952. The continued and the real branch
+        are this library's.
+    """
+
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
+    branch: str = eqx.field(static=True, default="continued")
+    correction: str | None = eqx.field(static=True, default=None)
+    curvature: str | AbstractCurvature = "auto"
+
+    def __check_init__(self):
+        one_of(self.branch, BRANCHES, "branch")
+        one_of(self.correction, _CORRECTIONS, "correction")
+        check_curvature(self.curvature)
+
+    @property
+    def name(self) -> str:
+        """`PrincipalFlow`, with what differs from the default in brackets."""
+        branch = None if self.branch == "continued" else self.branch
+        options = [option for option in (branch, self.correction) if option]
+        return f"PrincipalFlow({', '.join(options)})" if options else "PrincipalFlow"
+
+    @property
+    def stride(self) -> int:
+        """2 for the real branch, which loses the sign of an oscillation; otherwise 1."""
+        return 2 if self.branch == "real" else 1
+
+    def init(self, problem: Problem, params: Params) -> PyTree[Any]:
+        """The parameters; with zero imaginary parts, unless the branch is real."""
+        del problem
+        if self.branch == "real":
+            return params
+        return ComplexState(params, jtu.tree_map(jnp.zeros_like, params))
+
+    def vector_field(self, problem: Problem) -> VectorField:
+        """The field, in real arithmetic at real points."""
+
+        def field(t: Any, y: PyTree[Any], args: Any) -> PyTree[Any]:
+            del t, args
+            return self._at(y, ft.partial(self._velocity, problem))
+
+        return field
+
+    def params(self, y: PyTree[Any]) -> Params:
+        """The point, complex unless the branch is real."""
+        return y if self.branch == "real" else join(y)
+
+    def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Scalar]:
+        """``|Im theta|``, the extremes of the spectrum, and the error of the field."""
+        spectrum = self._at(y, ft.partial(self._spectrum, problem))
+        if self.branch == "real":
+            return spectrum
+        return {"imaginary_part": norm(y.imaginary), **spectrum}
+
+    def _at(self, y: PyTree[Any], function: Any) -> PyTree[Any]:
+        """`function` of the point, which is given as real as it is."""
+        if self.branch == "real":
+            return function(y)
+        return jax.lax.cond(y.is_real, lambda y: function(y.real), lambda y: function(join(y)), y)
+
+    def _velocity(self, problem: Problem, params: Params) -> PyTree[Any]:
+        gradient, image = self._image(problem, params)
+        velocity = image.value
+        if self.correction == "third-order":
+            h = problem.optimizer.step_time
+            term = problem.third_derivative(params, gradient, gradient)
+            velocity = add_scaled(velocity, -(h**2) / 12, _like(term, velocity))
+        return velocity if self.branch == "real" else split(velocity)
+
+    def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:
+        _, image = self._image(problem, params)
+        return {
+            "largest_eigenvalue": jnp.max(image.eigenvalues.real),
+            "singularity_distance": jnp.min(jnp.abs(1 - image.eigenvalues)),
+            "curvature_error": image.error,
+        }
+
+    def _image(self, problem: Problem, params: Params) -> tuple[Params, SpectralImage]:
+        """The gradient ``g``, and ``alpha(h H) g``."""
+        gradient, matvec = scaled_hessian(problem, params)
+        curvature = resolve(self.curvature, size(params))
+        return gradient, curvature.apply(_spectral_function(self.branch), matvec, gradient)
+
+
+@ft.cache
+def _spectral_function(branch: str) -> SpectralFunction:
+    """One function object for each branch: JAX compiles a new one anew."""
+
+    def function(z: Array) -> Array:
+        # An eigenvalue that is 1 comes out of an eigensolver as 1 and some rounding, on this side
+        # of the singularity now and on that side then: for an integrator, noise without end.
+        rounding = _ROUNDING * float(jnp.finfo(z.dtype).eps)
+        return alpha(jnp.where(jnp.abs(1 - z) < rounding, jnp.ones_like(z), z), branch)
+
+    return function
+
+
+def _like(tree: Params, other: Params) -> Params:
+    return jtu.tree_map(lambda leaf, goal: leaf.astype(goal.dtype), tree, other)
