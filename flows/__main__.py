@@ -16,7 +16,7 @@ from ._compare import MODES, compare
 from ._errors import FlowsError, InvalidOptionError
 from ._results import Comparison
 from .optimizers import GradientDescent
-from .vector_fields import AbstractFlow, GradientFlow, ModifiedFlow
+from .vector_fields import AbstractFlow, GradientFlow, ModifiedFlow, PrincipalFlow
 
 FLOWS: dict[str, Callable[[], AbstractFlow]] = {
     "gradient": GradientFlow,
@@ -24,8 +24,12 @@ FLOWS: dict[str, Callable[[], AbstractFlow]] = {
     "modified-3": ft.partial(ModifiedFlow, order=3),
     "modified-4": ft.partial(ModifiedFlow, order=4),
     "modified-5": ft.partial(ModifiedFlow, order=5),
+    "principal": PrincipalFlow,
+    "principal-third-order": ft.partial(PrincipalFlow, correction="third-order"),
+    "principal-published": ft.partial(PrincipalFlow, branch="principal"),
+    "principal-real": ft.partial(PrincipalFlow, branch="real"),
 }
-DEFAULT_FLOWS = ("gradient", "modified")
+DEFAULT_FLOWS = ("gradient", "modified", "principal")
 SUCCESS, FAILED, MISUSE = 0, 1, 2
 
 
@@ -67,7 +71,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "--flow",
         action="append",
         metavar="FLOW",
-        help=f"{', '.join(FLOWS)}; repeat it for several. Default: gradient and modified",
+        help=f"{', '.join(FLOWS)}; repeat it for several. Default: {', '.join(DEFAULT_FLOWS)}",
     )
     command.add_argument("--mode", default="trajectory", help="trajectory (default) or per-step")
     command.add_argument(

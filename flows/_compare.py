@@ -29,6 +29,7 @@ from ._results import RESULTS, Comparison, check
 from ._solve import (
     LONGEST,
     MAX_STEPS,
+    MAX_STEPS_PER_STEP,
     FlowState,
     advance_flow,
     begin_flow,
@@ -66,7 +67,7 @@ def compare(
     solver: dfx.AbstractSolver | None = None,
     stepsize_controller: dfx.AbstractStepSizeController | None = None,
     dt0: Any = None,
-    max_steps: int = MAX_STEPS,
+    max_steps: int | None = None,
     adjoint: dfx.AbstractAdjoint | None = None,
     save_params: bool | str = "auto",
     progress: bool = False,
@@ -97,7 +98,8 @@ def compare(
         stepsize_controller: By default the integration error is far below the model error;
             `Trajectory.stats` reports it, and the printed table marks where it is not.
         dt0: The solver's first step in flow time.
-        max_steps: The most solver steps within one window (in mode ``"per_step"``: one step).
+        max_steps: The most solver steps within one window (in mode ``"per_step"``: one step); by
+            default 16,384 (2,048).
         adjoint: How diffrax differentiates through the solve.
         save_params: Keep the parameters of every step, of the iterates and of every flow: True,
             False, or "auto" (up to 64 MiB in all).
@@ -142,6 +144,8 @@ def compare(
     models = _check_flows(flows, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
+    if max_steps is None:
+        max_steps = MAX_STEPS if mode == "trajectory" else MAX_STEPS_PER_STEP
     traced = being_traced(problem, moving, models, stepsize_controller, dt0)
     integrator = make_integrator(
         dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import diffrax as dfx
 import equinox as eqx
 import jax.numpy as jnp
+import jax.tree_util as jtu
 import numpy as np
 
 from ._custom_types import Array, Float, Integer, Params, PyTree
@@ -49,6 +50,11 @@ class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
 
 
+@jtu.register_static
+class Label(str):
+    """A word among the numbers of a result: no leaf of the tree, so that `jit` and `vmap` pass it."""
+
+
 class Trajectory(eqx.Module):
     r"""One sequence of parameters on the common step clock: iterates, or a flow at whole steps.
 
@@ -69,8 +75,10 @@ class Trajectory(eqx.Module):
         result: How it ended, one of `flows.RESULTS`.
         stats: What it cost, by name. For flows ``num_steps``, ``num_accepted_steps`` and
             ``num_rejected_steps`` of the solver, and, where the step-size controller has
-            tolerances, ``integration_error``: an estimate of the solver's own error, its accepted
-            steps times the tolerance that each of them met, in units of the parameters.
+            tolerances, ``integration_error``: an estimate of the solver's own error, in units of
+            the parameters: the sum over its accepted steps (with a controller of your own, their
+            number times its tolerance). Also what was left to the flow to choose, in a word:
+            ``curvature`` of the principal flow.
 
     Example:
         >>> import jax.numpy as jnp
@@ -95,7 +103,7 @@ class Trajectory(eqx.Module):
     diagnostics: dict[str, Float[Array, "*batch points"]]
     last_step: Integer
     result: RESULTS
-    stats: dict[str, Array]
+    stats: dict[str, Any]
 
     @property
     def steps(self) -> int:

@@ -14,7 +14,7 @@ from ._errors import IncompatibleFlowError
 from ._integrator import Integrator, integrate, make_integrator
 from ._iterate import Records, blank_unless, check_optimizer, step_times
 from ._problem import Problem, make_problem
-from ._results import RESULTS, Trajectory, check
+from ._results import RESULTS, Label, Trajectory, check
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
 from .optimizers import AbstractOptimizer
@@ -22,7 +22,10 @@ from .vector_fields import AbstractFlow
 
 # One window: long enough that restarting the solver costs nothing, short enough to show progress.
 LONGEST = 256
+# Of the solver, within a window; and within one step, where each is a window of its own. A principal
+# flow that slides along its branch cut takes some hundred a step.
 MAX_STEPS = 16_384
+MAX_STEPS_PER_STEP = 2_048
 
 
 class FlowState(eqx.Module):
@@ -272,6 +275,8 @@ def flow_trajectory(
 ) -> Trajectory:
     """A flow's records as a `Trajectory`."""
     params = records["params"]
+    chosen = flow.choices(flow.params(carry.y))
+    choices = {name: Label(choice) for name, choice in chosen.items()}
     return Trajectory(
         ts=step_times(problem, records["loss"]),
         params=None if params is None else problem.whole(params),
@@ -281,5 +286,5 @@ def flow_trajectory(
         diagnostics=records["diagnostics"],
         last_step=carry.step,
         result=carry.result,
-        stats=carry.stats,
+        stats={**carry.stats, **choices},
     )

@@ -14,7 +14,7 @@ import numpy as np
 from ._checks import split_params
 from ._custom_types import Params, PyTree
 from ._errors import StorageError
-from ._results import RESULTS, Comparison, Trajectory, require_single
+from ._results import RESULTS, Comparison, Label, Trajectory, require_single
 
 _FORMAT = "descentflows-1"
 _PLAIN = ("ts", "loss", "grad_norm", "last_step")
@@ -133,8 +133,15 @@ def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[
         arrays[f"{prefix}/{name}"] = np.asarray(getattr(part, name))
     for name in _TABLES:
         for key, value in getattr(part, name).items():
-            arrays[f"{prefix}/{name}/{key}"] = np.asarray(value)
-    packed: dict[str, Any] = {name: list(getattr(part, name)) for name in _TABLES}
+            if not isinstance(value, str):
+                arrays[f"{prefix}/{name}/{key}"] = np.asarray(value)
+    packed: dict[str, Any] = {
+        name: {
+            key: str(value) if isinstance(value, str) else None
+            for key, value in getattr(part, name).items()
+        }
+        for name in _TABLES
+    }
     packed["result"] = next(code for code in _CODES if part.result == getattr(RESULTS, code))
     for name in _TREES:
         tree = getattr(part, name)
@@ -155,7 +162,10 @@ def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[
 def _unpack(packed: dict[str, Any], prefix: str, arrays: dict[str, Any], like: Any) -> Trajectory:
     fields: dict[str, Any] = {name: jnp.asarray(arrays[f"{prefix}/{name}"]) for name in _PLAIN}
     for name in _TABLES:
-        fields[name] = {key: jnp.asarray(arrays[f"{prefix}/{name}/{key}"]) for key in packed[name]}
+        fields[name] = {
+            key: jnp.asarray(arrays[f"{prefix}/{name}/{key}"]) if word is None else Label(word)
+            for key, word in packed[name].items()
+        }
     for name in _TREES:
         paths, tree = packed[name]["paths"], packed[name]["tree"]
         leaves = [jnp.asarray(arrays[f"{prefix}/{name}/{place}"]) for place in range(len(paths))]

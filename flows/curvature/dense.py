@@ -38,6 +38,9 @@ class Dense(AbstractCurvature):
         N. J. Higham, Functions of Matrices (2008), sections 1.2 and 3.2.
     """
 
+    def __str__(self) -> str:
+        return "Dense()"
+
     def apply(self, function: SpectralFunction, matvec: Matvec, vector: Params) -> SpectralImage:
         """``f(A) b`` from the matrix of ``A``."""
         b = ravel(vector)

@@ -80,6 +80,9 @@ class Krylov(AbstractCurvature):
                 "flows.Krylov(rtol=1e-8), or leave it out."
             )
 
+    def __str__(self) -> str:
+        return f"Krylov(num_matvecs={self.num_matvecs})"
+
     def apply(self, function: SpectralFunction, matvec: Matvec, vector: Params) -> SpectralImage:
         """``f(A) b`` from the Krylov space of ``b``."""
         real = real_dtype(vector)
@@ -88,15 +91,16 @@ class Krylov(AbstractCurvature):
         def enough(T: Array, residual: Scalar, count: Integer) -> Array:
             return jax.lax.cond(
                 count % _LOOK == 0,
-                lambda: _relative_error(function, T, residual, count) <= rtol,
+                lambda: _relative_change(function, T, residual, count) <= rtol,
                 lambda: False,
             )
 
         space = krylov_space(matvec, vector, self.num_matvecs, enough)
         coefficients, eigenvalues = _small(function, space.projected, space.count)
-        error = _relative_error(function, space.projected, space.residual, space.count)
+        change = _relative_change(function, space.projected, space.residual, space.count)
+        rounding = float(jnp.finfo(real).eps) * space.count.astype(real)
         value = combine(space.length.astype(coefficients.dtype) * coefficients, space.basis)
-        return SpectralImage(value, eigenvalues, error, space.count)
+        return SpectralImage(value, eigenvalues, change + rounding, space.count)
 
 
 def _small(function: SpectralFunction, T: Array, count: Integer) -> tuple[Array, Array]:
@@ -119,15 +123,15 @@ def _small(function: SpectralFunction, T: Array, count: Integer) -> tuple[Array,
     return coefficients, jnp.where(of_filling, eigenvalues[jnp.argmin(of_filling)], eigenvalues)
 
 
-def _relative_error(
+def _relative_change(
     function: SpectralFunction, T: Array, residual: Scalar, count: Integer
 ) -> Scalar:
     """How much the coefficients change if the space grows once more, by a guess.
 
     The next diagonal entry is not known without another product; the mean of those that are will
-    do, for what matters is the coupling ``beta``.
+    do, for what matters is the coupling ``beta``. Not differentiated: at no change it is a cusp.
     """
-    k = T.shape[0]
+    T, residual = jax.lax.stop_gradient((T, residual))
     mean = jnp.trace(T) / jnp.maximum(count, 1).astype(T.dtype)
     coupling = residual.astype(T.dtype)
     larger = jnp.pad(T, ((0, 1), (0, 1)))
@@ -135,6 +139,5 @@ def _relative_error(
     larger = larger.at[count, count].set(mean)
     coefficients, _ = _small(function, jnp.pad(T, ((0, 1), (0, 1))), count)
     continued, _ = _small(function, larger, count + 1)
-    eps = float(jnp.finfo(residual.dtype).eps)
-    change = jnp.linalg.norm(continued - coefficients)
-    return change / jnp.linalg.norm(continued) + eps * k
+    size = jnp.linalg.norm(continued)
+    return jnp.linalg.norm(continued - coefficients) / jnp.where(size > 0, size, 1)

@@ -68,8 +68,12 @@ def divided_differences(function: SpectralFunction, z: Array) -> Array:
         point = jnp.where(close, b + node * gap, jnp.zeros_like(b))
         mean += weight * jax.jvp(function, (point,), (jnp.ones_like(point),))[1]
     image = function(z)
+    change = image[:, None] - image[None, :]
+    # Neighbours on two sides of a branch cut are far apart in f: between them there is no mean.
+    sizes = jnp.abs(image[:, None]) + jnp.abs(image[None, :])
+    close &= jnp.abs(change - gap.astype(mean.dtype) * mean) <= sizes / 128
     safe = jnp.where(close, jnp.ones_like(gap), gap).astype(image.dtype)
-    return jnp.where(close, mean, (image[:, None] - image[None, :]) / safe)
+    return jnp.where(close, mean, change / safe)
 
 
 def _eigen(A: Array, b: Array) -> tuple[Array, Array, Array]:

@@ -18,7 +18,7 @@ class AbstractFlow(eqx.Module):
 
     such that ``theta(n h)`` is close to the n-th iterate, ``h`` being the optimizer's `step_time`.
 
-    A subclass is final and implements all of the members below; `flows.GradientFlow` is the
+    A subclass is final and implements all of the abstract members below; `flows.GradientFlow` is the
     shortest example. Hyper-parameters are fields: arrays if they are numbers that a user may vary.
 
     Attributes:
@@ -55,3 +55,8 @@ class AbstractFlow(eqx.Module):
     @abc.abstractmethod
     def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Scalar]:
         """Numbers worth recording at every step; may be empty."""
+
+    def choices(self, params: Params) -> dict[str, str]:
+        """What was left to the flow, and what it chose for such parameters; nothing, for most."""
+        del params
+        return {}

@@ -28,6 +28,9 @@ from ._base import AbstractFlow
 _CORRECTIONS = (None, "third-order")
 # How far from 1, in units of rounding, an eigenvalue is taken for 1.
 _ROUNDING = 128
+# Half the angle of the wedge, in radians: the path is off by a third of it at most, where it slides,
+# for some hundred solver steps a step.
+_WEDGE = 2e-3
 
 
 class PrincipalFlow(AbstractFlow):
@@ -60,7 +63,7 @@ class PrincipalFlow(AbstractFlow):
     `flows.Krylov`; at complex points about four times as much.
 
     Diagnostics at every step: ``imaginary_part``, the norm ``|Im theta|`` in units of the
-    parameters; ``largest_eigenvalue``, the largest ``Re h lambda``; ``singularity_distance``, the
+    parameters; ``largest_h_lambda``, the largest ``Re h lambda``; ``singularity_distance``, the
     smallest ``|1 - h lambda|``; ``curvature_error``, the estimated relative error of the field.
     With `Krylov` the eigenvalues are those that the gradient has components along.
 
@@ -145,6 +148,10 @@ class PrincipalFlow(AbstractFlow):
             return spectrum
         return {"imaginary_part": norm(y.imaginary), **spectrum}
 
+    def choices(self, params: Params) -> dict[str, str]:
+        """The method for ``f(H) g``, where `curvature` is ``"auto"`` too."""
+        return {"curvature": str(resolve(self.curvature, size(params)))}
+
     def _at(self, y: PyTree[Any], function: Any) -> PyTree[Any]:
         """`function` of the point, which is given as real as it is."""
         if self.branch == "real":
@@ -163,7 +170,7 @@ class PrincipalFlow(AbstractFlow):
     def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:
         _, image = self._image(problem, params)
         return {
-            "largest_eigenvalue": jnp.max(image.eigenvalues.real),
+            "largest_h_lambda": jnp.max(image.eigenvalues.real),
             "singularity_distance": jnp.min(jnp.abs(1 - image.eigenvalues)),
             "curvature_error": image.error,
         }
@@ -183,9 +190,28 @@ def _spectral_function(branch: str) -> SpectralFunction:
         # An eigenvalue that is 1 comes out of an eigensolver as 1 and some rounding, on this side
         # of the singularity now and on that side then: for an integrator, noise without end.
         rounding = _ROUNDING * float(jnp.finfo(z.dtype).eps)
-        return alpha(jnp.where(jnp.abs(1 - z) < rounding, jnp.ones_like(z), z), branch)
+        z = jnp.where(jnp.abs(1 - z) < rounding, jnp.ones_like(z), z)
+        value = alpha(z, branch)
+        if branch == "continued" and jnp.iscomplexobj(z):
+            value = value + _across_the_cut(z)
+        return value
 
     return function
+
+
+def _across_the_cut(z: Array) -> Array:
+    """What joins the two sides of the cut ``1 + i s``, within a wedge of angle about it.
+
+    Where both sides push a path on to the cut it slides along it. With a jump there, no integrator
+    would get on.
+    """
+    turned = jnp.arctan2(1 - z.real, z.imag) / _WEDGE  # -1 to 1 from the right to the left
+    inside = jnp.abs(turned) < 1
+    s = jnp.clip((turned + 1) / 2, 0, 1)
+    step = s**3 * (10 - 15 * s + 6 * s**2)
+    jump = jnp.where(z.real > 1, -step, 1 - step)  # in turns
+    safe = jnp.where(inside, z, jnp.ones_like(z))
+    return jnp.where(inside, jax.lax.complex(jnp.zeros_like(jump), 2 * jnp.pi * jump) / safe, 0)
 
 
 def _like(tree: Params, other: Params) -> Params:
