@@ -52,7 +52,7 @@ class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
 
 @jtu.register_static
 class Label(str):
-    """A word among the numbers of a result: no leaf of the tree, so that `jit` and `vmap` pass it."""
+    """A word among the numbers of a result: no leaf of the tree, so `jit` and `vmap` pass it."""
 
 
 class Trajectory(eqx.Module):

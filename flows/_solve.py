@@ -22,8 +22,8 @@ from .vector_fields import AbstractFlow
 
 # One window: long enough that restarting the solver costs nothing, short enough to show progress.
 LONGEST = 256
-# Of the solver, within a window; and within one step, where each is a window of its own. A principal
-# flow that slides along its branch cut takes some hundred a step.
+# Of the solver, within a window; and within one step, where each is a window of its own. A
+# principal flow that slides along its branch cut takes some hundred a step.
 MAX_STEPS = 16_384
 MAX_STEPS_PER_STEP = 2_048
 

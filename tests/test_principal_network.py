@@ -74,7 +74,8 @@ def test_the_edge_of_stability_of_a_network():
     h_lambda = 0.5 * jax.vmap(lambda x: jnp.linalg.eigvalsh(jax.hessian(NETWORK)(x))[-1])(
         run.iterates.params
     )
-    assert 1.9 <= float(h_lambda.min()) and float(h_lambda.max()) < 2.1
+    assert float(h_lambda.min()) >= 1.9
+    assert float(h_lambda.max()) < 2.1
     medians = {name: float(np.median(error[1:])) for name, error in run.relative_errors.items()}
     assert medians["PrincipalFlow"] <= 0.05
     for name in ("GradientFlow", "ModifiedFlow(2)", "ModifiedFlow(3)"):

@@ -22,7 +22,8 @@ def matrix_function(function: SpectralFunction, A: Array, b: Array) -> tuple[Arr
 
     A real ``A`` is taken as symmetric, so that ``V`` is orthogonal. A complex one is general: its
     eigenvectors are not orthogonal (nor is a complex symmetric matrix's ``V^T V`` the identity),
-    and ``V`` is solved with.
+    and ``V`` is solved with. Next to a matrix without a full set of eigenvectors half of the digits
+    are lost, and at one all may be.
 
     Differentiated by the formula of Daleckii and Krein, with ``f[z_i, z_j]`` the divided
     difference of ``f``: the eigenvectors, which have no derivative where eigenvalues meet, are not

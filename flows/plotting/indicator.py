@@ -74,5 +74,5 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's, for values that are all different; nan for a single point."""
     if len(x) < 2:
         return float("nan")
-    ranks = [np.argsort(np.argsort(values)) for values in (x, y)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    ranks = np.argsort(np.argsort(np.stack([x, y])))
+    return float(np.corrcoef(ranks)[0, 1])

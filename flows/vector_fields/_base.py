@@ -18,8 +18,9 @@ class AbstractFlow(eqx.Module):
 
     such that ``theta(n h)`` is close to the n-th iterate, ``h`` being the optimizer's `step_time`.
 
-    A subclass is final and implements all of the abstract members below; `flows.GradientFlow` is the
-    shortest example. Hyper-parameters are fields: arrays if they are numbers that a user may vary.
+    A subclass is final and implements all of the abstract members below; `flows.GradientFlow` is
+    the shortest example. Hyper-parameters are fields: arrays if they are numbers that a user may
+    vary.
 
     Attributes:
         models: The optimizer classes that this flow is a model of; the drivers refuse others.

@@ -10,27 +10,22 @@ import jax.tree_util as jtu
 
 from .._checks import one_of
 from .._complex_state import ComplexState, join, split
-from .._custom_types import Array, Params, PyTree, Scalar, VectorField
+from .._custom_types import Params, PyTree, Scalar, VectorField
 from .._problem import Problem
 from .._vectors import add_scaled, norm, size
 from ..curvature import (
     AbstractCurvature,
-    SpectralFunction,
     SpectralImage,
     check_curvature,
     resolve,
 )
 from ..curvature.hessian import scaled_hessian
-from ..curvature.spectral_functions import BRANCHES, alpha
+from ..curvature.rounded_alpha import rounded_alpha
+from ..curvature.spectral_functions import BRANCHES
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._base import AbstractFlow
 
 _CORRECTIONS = (None, "third-order")
-# How far from 1, in units of rounding, an eigenvalue is taken for 1.
-_ROUNDING = 128
-# Half the angle of the wedge, in radians: the path is off by a third of it at most, where it slides,
-# for some hundred solver steps a step.
-_WEDGE = 2e-3
 
 
 class PrincipalFlow(AbstractFlow):
@@ -53,9 +48,11 @@ class PrincipalFlow(AbstractFlow):
     (`flows.Problem`), which no loss below 1 needs at run time. ``|Im theta|`` at whole steps is the
     model's own indicator of its error.
 
-    Branches of ``log(1 - z)``: ``"continued"`` is ``log(z - 1) + i pi`` for ``Re z > 1``.
-    ``"principal"`` is the published one, which lies on its own cut for every real ``z > 1``: the
-    path chatters there, so integrate it with constant steps. ``"real"`` is ``log|1 - z|``: a real
+    Branches of ``log(1 - z)``: ``"continued"`` is ``log(z - 1) + i pi`` for ``Re z > 1``. Its cut
+    is ``1 + i s``, ``s > 0``, where the two sheets are joined within a narrow wedge, so that a path
+    that is pushed on to the cut from both sides can slide along it; it has a large ``|Im theta|``
+    by then. ``"principal"`` is the published one, which lies on its own cut for every real
+    ``z > 1``: the path chatters there, so integrate it with constant steps. ``"real"`` is ``log|1 - z|``: a real
     flow that needs no continuation and models every second iterate; it is exact on quadratics at
     even steps and has no sign at odd ones.
 
@@ -179,39 +176,7 @@ class PrincipalFlow(AbstractFlow):
         """The gradient ``g``, and ``alpha(h H) g``."""
         gradient, matvec = scaled_hessian(problem, params)
         curvature = resolve(self.curvature, size(params))
-        return gradient, curvature.apply(_spectral_function(self.branch), matvec, gradient)
-
-
-@ft.cache
-def _spectral_function(branch: str) -> SpectralFunction:
-    """One function object for each branch: JAX compiles a new one anew."""
-
-    def function(z: Array) -> Array:
-        # An eigenvalue that is 1 comes out of an eigensolver as 1 and some rounding, on this side
-        # of the singularity now and on that side then: for an integrator, noise without end.
-        rounding = _ROUNDING * float(jnp.finfo(z.dtype).eps)
-        z = jnp.where(jnp.abs(1 - z) < rounding, jnp.ones_like(z), z)
-        value = alpha(z, branch)
-        if branch == "continued" and jnp.iscomplexobj(z):
-            value = value + _across_the_cut(z)
-        return value
-
-    return function
-
-
-def _across_the_cut(z: Array) -> Array:
-    """What joins the two sides of the cut ``1 + i s``, within a wedge of angle about it.
-
-    Where both sides push a path on to the cut it slides along it. With a jump there, no integrator
-    would get on.
-    """
-    turned = jnp.arctan2(1 - z.real, z.imag) / _WEDGE  # -1 to 1 from the right to the left
-    inside = jnp.abs(turned) < 1
-    s = jnp.clip((turned + 1) / 2, 0, 1)
-    step = s**3 * (10 - 15 * s + 6 * s**2)
-    jump = jnp.where(z.real > 1, -step, 1 - step)  # in turns
-    safe = jnp.where(inside, z, jnp.ones_like(z))
-    return jnp.where(inside, jax.lax.complex(jnp.zeros_like(jump), 2 * jnp.pi * jump) / safe, 0)
+        return gradient, curvature.apply(rounded_alpha(self.branch), matvec, gradient)
 
 
 def _like(tree: Params, other: Params) -> Params:
