@@ -1,4 +1,4 @@
-"""Draws the documentation's figures of the principal flow: python docs/figures.py (half a minute)."""
+"""Draw the documentation's figures of the principal flow: python docs/figures.py."""
 
 import pathlib
 import sys

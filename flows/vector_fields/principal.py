@@ -52,9 +52,9 @@ class PrincipalFlow(AbstractFlow):
     is ``1 + i s``, ``s > 0``, where the two sheets are joined within a narrow wedge, so that a path
     that is pushed on to the cut from both sides can slide along it; it has a large ``|Im theta|``
     by then. ``"principal"`` is the published one, which lies on its own cut for every real
-    ``z > 1``: the path chatters there, so integrate it with constant steps. ``"real"`` is ``log|1 - z|``: a real
-    flow that needs no continuation and models every second iterate; it is exact on quadratics at
-    even steps and has no sign at odd ones.
+    ``z > 1``: the path chatters there, so integrate it with constant steps. ``"real"`` is
+    ``log|1 - z|``: a real flow that needs no continuation and models every second iterate; it is
+    exact on quadratics at even steps and has no sign at odd ones.
 
     One evaluation costs a gradient and a function of the Hessian, see `flows.Dense` and
     `flows.Krylov`; at complex points about four times as much.
