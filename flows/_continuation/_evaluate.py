@@ -61,7 +61,8 @@ def _rule(equation: Any) -> Rule:
         message = (
             f"The primitive `{name}` in the loss{line and f' ({line})'} has no analytic "
             "continuation to complex parameters. Rewrite this part of the loss with other "
-            "functions, or choose a flow that stays real, such as `flows.ModifiedFlow`."
+            "functions, or choose a flow that stays real, such as "
+            '`flows.ModifiedFlow` or `flows.PrincipalFlow(branch="real")`.'
         )
         raise ContinuationError(message)
     return RULES[name]

@@ -15,7 +15,7 @@ class Dense(AbstractCurvature):
     .. math:: f(A)\, b = V f(\Lambda) V^{-1} b, \qquad A V = V \Lambda
 
     The matrix ``A = h H`` is a pure number. Real points: ``eigh``. Complex points, where the
-    Hessian is complex symmetric: ``eig`` and a linear solve, since its eigenvectors are not
+    Hessian is complex symmetric: ``eig`` and the inverse, since its eigenvectors are not
     orthogonal. With ``n`` parameters one evaluation costs ``n`` Hessian-vector products,
     ``n^2`` numbers and ``O(n^3)`` operations: for problems of up to some hundred parameters.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._custom_types import Array
 from ._base import SpectralFunction
+from .eigen import general_eigen, symmetric_eigen
 
 # Nodes and weights on [0, 1]: exact to rounding for what `divided_differences` asks of them.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -22,7 +23,7 @@ def matrix_function(function: SpectralFunction, A: Array, b: Array) -> tuple[Arr
 
     A real ``A`` is taken as symmetric, so that ``V`` is orthogonal. A complex one is general: its
     eigenvectors are not orthogonal (nor is a complex symmetric matrix's ``V^T V`` the identity),
-    and ``V`` is solved with. Next to a matrix without a full set of eigenvectors half of the digits
+    and ``V`` is inverted. Next to a matrix without a full set of eigenvectors half of the digits
     are lost, and at one all may be.
 
     Differentiated by the formula of Daleckii and Krein, with ``f[z_i, z_j]`` the divided
@@ -31,7 +32,8 @@ def matrix_function(function: SpectralFunction, A: Array, b: Array) -> tuple[Arr
 
     .. math:: V^{-1}\, \mathrm{d}(f(A))\, V = f[z_i, z_j] \circ (V^{-1}\, \mathrm{d}A\, V)
     """
-    values, vectors, components = _eigen(A, b)
+    values, vectors, inverse = _eigen(A)
+    components = inverse @ b
     coefficients = function(values) * components.astype(_result_dtype(function, values))
     return vectors.astype(coefficients.dtype) @ coefficients, values
 
@@ -39,13 +41,14 @@ def matrix_function(function: SpectralFunction, A: Array, b: Array) -> tuple[Arr
 @matrix_function.defjvp
 def _matrix_function_jvp(function, primals, tangents):
     (A, b), (dA, db) = primals, tangents
-    values, vectors, components = _eigen(A, b)
+    values, vectors, inverse = _eigen(A)
+    components = inverse @ b
     dtype = _result_dtype(function, values)
     image = function(values)
-    rotated = _solve(vectors, dA @ vectors)  # V^-1 dA V
+    rotated = inverse @ dA @ vectors
     differences = divided_differences(function, values)
     moved = (differences * rotated.astype(dtype)) @ components.astype(dtype)
-    carried = image * _solve(vectors, db).astype(dtype)
+    carried = image * (inverse @ db).astype(dtype)
     vectors = vectors.astype(dtype)
     return (
         (vectors @ (image * components.astype(dtype)), values),
@@ -77,18 +80,12 @@ def divided_differences(function: SpectralFunction, z: Array) -> Array:
     return jnp.where(close, mean, change / safe)
 
 
-def _eigen(A: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Eigenvalues, eigenvectors (columns), and the components of ``b`` along them."""
+def _eigen(A: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues, eigenvectors (columns) and the inverse of their matrix."""
     if jnp.iscomplexobj(A):
-        values, vectors = jnp.linalg.eig(A)
-    else:
-        values, vectors = jnp.linalg.eigh(A)
-    return values, vectors, _solve(vectors, b)
-
-
-def _solve(vectors: Array, right: Array) -> Array:
-    """``V^-1 B``."""
-    return jnp.linalg.solve(vectors, right) if jnp.iscomplexobj(vectors) else vectors.T @ right
+        return general_eigen(A)
+    values, vectors = symmetric_eigen(A)
+    return values, vectors, vectors.T
 
 
 def _result_dtype(function: SpectralFunction, z: Array) -> jnp.dtype:

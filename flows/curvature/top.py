@@ -11,6 +11,7 @@ from jax.experimental.sparse.linalg import lobpcg_standard
 from .._custom_types import Array, Params, Scalar
 from .._errors import InvalidOptionError
 from .._vectors import ravel, size, unravel
+from .eigen import symmetric_eigen
 from .hessian import Matvec, matrix_of
 
 # Up to here the matrix is formed and diagonalised; beyond, its largest eigenpairs are iterated.
@@ -54,7 +55,7 @@ def _with_signs(vectors: Array) -> Array:
 
 def _of_matrix(matrix: Array, k: int) -> tuple[Array, Array, Scalar]:
     """The `k` largest eigenvalues, their vectors as columns, and the largest modulus of all."""
-    eigenvalues, vectors = jnp.linalg.eigh(matrix)
+    eigenvalues, vectors = symmetric_eigen(matrix)
     return eigenvalues[::-1][:k], vectors[:, ::-1][:, :k], jnp.max(jnp.abs(eigenvalues))
 
 

@@ -75,4 +75,4 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     if len(x) < 2:
         return float("nan")
     ranks = np.argsort(np.argsort(np.stack([x, y])))
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
