@@ -208,7 +208,7 @@ def integrate(
     accepted = solution.stats["num_accepted_steps"]
     stats = {name: jnp.asarray(solution.stats[name], int) for name in _COUNTS}
     if ours:
-        _, stats["integration_error"] = solution.controller_state.inner_state  # pyright: ignore[reportOptionalMemberAccess]
+        *_, stats["integration_error"] = solution.controller_state.inner_state  # pyright: ignore[reportOptionalMemberAccess]
     elif integrator.adaptive:
         # Each accepted step's error estimate is below the tolerance, in root mean square.
         sizes = jax.vmap(norm)(solution.ys)

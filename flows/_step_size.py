@@ -46,9 +46,7 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
 
     @property
     def _inner(self) -> dfx.PIDController:
-        # A field that is not finite makes the controller shrink its step: for so long only.
-        dtmin = self.h * self.tolerance / 100
-        return dfx.PIDController(rtol=0.0, atol=1.0, dtmin=dtmin, force_dtmin=False, norm=self.norm)
+        return dfx.PIDController(rtol=0.0, atol=1.0, norm=self.norm)
 
     def wrap(self, direction: Any) -> "SpeedController":
         """Time always runs forwards here."""
@@ -56,15 +54,15 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
         return self
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
-        """The first step, the PID controller's state, and no error yet."""
+        """The first step, the PID controller's state, the step proposed, and no error yet."""
         t1, state = self._inner.init(terms, t0, t1, y0, dt0, args, func, error_order)
-        return t1, (state, jnp.zeros_like(self.h))
+        return t1, (state, t1 - t0, jnp.zeros_like(self.h))
 
     def adapt_step_size(
         self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
     ):
         """Accept the step if its error is allowed, and add the error up."""
-        inner, total = controller_state
+        inner, proposed, total = controller_state
         speed = self.norm(subtract(y1_candidate, y0)) / (t1 - t0)
         allowed = jax.lax.stop_gradient(self.tolerance * self.h * speed)
 
@@ -80,5 +78,11 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
         keep, next_t0, next_t1, made_jump, inner, result = self._inner.adapt_step_size(
             t0, t1, y0, y1_candidate, args, scaled, error_order, inner
         )
+        # A step that was cut short, to end at a whole step, says nothing against the next one.
+        dt = next_t1 - next_t0
+        dt = jnp.where(keep & (t1 - t0 < 0.9 * proposed), jnp.maximum(dt, proposed), dt)
+        # A field that is not finite makes the step shrink: for so long only.
+        stuck = ~keep & (dt < self.h * self.tolerance / 100)
+        result = dfx.RESULTS.where(stuck, dfx.RESULTS.dt_min_reached, result)
         total = total + jax.lax.stop_gradient(jnp.where(keep, norm(y_error), 0))
-        return keep, next_t0, next_t1, made_jump, (inner, total), result
+        return keep, next_t0, next_t0 + dt, made_jump, (inner, dt, total), result

@@ -24,7 +24,7 @@ def test_a_batch_is_decomposed_one_by_one(eigen):
     A = np.random.default_rng(0).standard_normal((4, 3, 3))
     A = jnp.asarray(A + A.transpose(0, 2, 1))
     if eigen is general_eigen:
-        A = A + 1j * jnp.sin(A)
+        A = jax.lax.complex(A, jnp.sin(A))
     program = jax.make_jaxpr(jax.vmap(eigen))(A)
     shapes = list(operands(program.jaxpr, ("eigh", "eig", "lu")))
     assert shapes
