@@ -19,7 +19,7 @@ from .vector_fields import AbstractFlow
 # Local error tolerated in units of the step's length. In float64 what sets it is a principal flow
 # that is exact, for which fifty steps should agree to nine digits; in float32 the rounding in the
 # gradient.
-_TOLERANCE = {jnp.dtype("float64"): 2e-11, jnp.dtype("float32"): 1e-5}
+_TOLERANCE = {jnp.dtype("float64"): 1e-11, jnp.dtype("float32"): 1e-5}
 
 _COUNTS = ("num_steps", "num_accepted_steps", "num_rejected_steps")
 

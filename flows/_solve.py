@@ -73,7 +73,7 @@ def solve(
         args: Data for the loss.
         solver: Any diffrax solver; by default ``Dopri8()`` in float64 and ``Tsit5()`` in float32.
         stepsize_controller: Any diffrax controller. By default adaptive, with a local error below
-            1e-10 (float64) or 1e-5 (float32) of the length of one step.
+            1e-11 (float64) or 1e-5 (float32) of the length of one step.
         dt0: The solver's first step in flow time; with ``ConstantStepSize()`` every step.
         max_steps: The most solver steps within a window of at most 256 optimizer steps.
         adjoint: How diffrax differentiates through the solve under a JAX transformation, by

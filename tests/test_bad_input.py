@@ -204,7 +204,7 @@ def test_what_is_not_an_optimizer():
         ({"dt0": -0.1}, flows.InvalidOptionError, "one positive time, got -0.1"),
         ({"dt0": jnp.ones(2)}, flows.InvalidOptionError, "one positive time"),
         ({"max_steps": 0}, flows.InvalidOptionError, "max_steps must be a positive integer"),
-        ({"max_steps": None}, flows.InvalidOptionError, "max_steps must be a positive integer"),
+        ({"max_steps": 1.5}, flows.InvalidOptionError, "max_steps must be a positive integer"),
         ({"adjoint": "reverse"}, flows.InvalidSolverError, "one of diffrax' adjoints"),
         ({"save_params": "yes"}, flows.InvalidOptionError, "True, False or 'auto'; got 'yes'"),
     ],

@@ -17,7 +17,7 @@ from .matrix_function import matrix_function
 # eigendecompositions.
 _LOOK = 4
 # The default `rtol`. Where a flow is integrated, the places at which the space stops growing must
-# not be seen by the integrator, whose own tolerance is 1e-10 (float64) and 1e-5 (float32).
+# not be seen by the integrator, whose own tolerance is 1e-11 (float64) and 1e-5 (float32).
 _RTOL = {jnp.dtype("float64"): 1e-12, jnp.dtype("float32"): 1e-6}
 
 
