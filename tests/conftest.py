@@ -14,6 +14,9 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):  # jaxlib 0.12 does
     FAST_COMPILATION += ("--xla_cpu_use_fusion_emitters=false",)
 os.environ.setdefault("XLA_FLAGS", " ".join(FAST_COMPILATION))
 
+# The suite has a process for each core; LAPACK's own threads would only get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax  # noqa: E402 (reads XLA_FLAGS)
 import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402

@@ -1,0 +1,80 @@
+"""One evaluation of the principal flow with 1.1 million parameters, in a process of its own.
+
+Prints its memory in units of one array of all parameters, complex ones at a complex point: what
+the compiled programs set aside, and the peak of the process above its import.
+"""
+
+import json
+import resource
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+import flows
+from flows._problem import make_problem
+from flows.curvature.hessian import scaled_hessian
+from flows.curvature.spectral_functions import alpha
+
+WIDTHS = (64, 960, 960, 130, 1)
+EXAMPLES = 8  # so few that activations, which are no arrays of parameters, do not count
+MATVECS = 24
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def loss(params, args):
+    x, y = args
+    for layer in params[:-1]:
+        x = jnp.tanh(x @ layer["weight"] + layer["bias"])
+    return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"] - y) ** 2)
+
+
+def gradient(problem, params):
+    return problem.gradient(params)
+
+
+def product(problem, params):
+    return problem.hessian_vector_product(params, params)
+
+
+def field(problem, params):
+    """``alpha(h H) g`` in the arithmetic of the parameters."""
+    g, matvec = scaled_hessian(problem, params)
+    return flows.Krylov(MATVECS, rtol=0.0).apply(alpha, matvec, g).value
+
+
+def main(dtype):
+    dtype = jnp.dtype(dtype)
+    jax.config.update("jax_enable_x64", dtype.name in ("float64", "complex128"))
+    keys = jax.random.split(jax.random.key(0), len(WIDTHS))
+    params = [
+        {"weight": jax.random.normal(key, (i, o)) / i**0.5, "bias": jnp.zeros(o)}
+        for key, i, o in zip(keys, WIDTHS[:-1], WIDTHS[1:], strict=False)
+    ]
+    x = jax.random.normal(keys[-1], (EXAMPLES, WIDTHS[0]))
+    problem, params = make_problem(loss, params, flows.GradientDescent(0.1), (x, jnp.sin(x[:, :1])))
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        params = jax.tree.map(lambda leaf: jax.lax.complex(leaf, 0 * leaf + 1e-3), params)
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    unit = size * dtype.itemsize
+    compiled = {
+        run.__name__: eqx.filter_jit(run).lower(problem, params).compile()
+        for run in (gradient, product, field)
+    }
+    before = peak()
+    jax.block_until_ready(compiled["field"](problem, params))
+    temporary = {
+        name: program.compiled.memory_analysis().temp_size_in_bytes / unit
+        for name, program in compiled.items()
+    }
+    print(
+        json.dumps({"parameters": size, "temporary": temporary, "peak": (peak() - before) / unit})
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

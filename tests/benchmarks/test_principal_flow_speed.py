@@ -1,0 +1,186 @@
+"""Run time and memory of the principal flow against the Hessian-vector products it is made of."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import equinox as eqx
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import jax.random as jr
+import pytest
+from timing import medians, report
+
+import flows
+from flows._complex_state import split
+from flows._problem import make_problem
+from flows.curvature.hessian import scaled_hessian
+from flows.curvature.spectral_functions import alpha
+
+pytestmark = pytest.mark.benchmark
+HERE = pathlib.Path(__file__).parent
+
+MILLION = (64, 960, 960, 130, 1)  # 1,110,021 parameters
+THOUSANDS = (29, 45, 45, 1)  # 3,466
+HUNDRED_THOUSAND = (64, 260, 256, 64, 1)  # 100,229
+MATVECS = 24
+STEPS = 3
+FLOWS = (
+    flows.GradientFlow(),
+    flows.ModifiedFlow(order=2),
+    flows.ModifiedFlow(order=3),
+    flows.PrincipalFlow(),
+    flows.PrincipalFlow(correction="third-order"),
+    flows.PrincipalFlow(branch="real"),
+)
+
+
+def network(widths, examples, dtype):
+    keys = jr.split(jr.key(0), len(widths))
+    params = [
+        {"weight": jr.normal(key, (i, o), dtype) / i**0.5, "bias": jnp.zeros(o, dtype)}
+        for key, i, o in zip(keys, widths[:-1], widths[1:], strict=False)
+    ]
+    x = jr.normal(keys[-1], (examples, widths[0]), dtype)
+    return params, (x, jnp.sin(x[:, :1]))
+
+
+def loss(params, args):
+    x, y = args
+    for layer in params[:-1]:
+        x = jnp.tanh(x @ layer["weight"] + layer["bias"][None])
+    return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"][None] - y) ** 2)
+
+
+def at_a_point(widths, examples, dtype, kind):
+    params, args = network(widths, examples, dtype)
+    problem, params = make_problem(loss, params, flows.GradientDescent(0.1), args)
+    if kind == "complex":
+        params = jax.tree.map(lambda leaf: jax.lax.complex(leaf, 0 * leaf + 1e-3), params)
+    return problem, params
+
+
+@eqx.filter_jit
+def field(flow, problem, params):
+    return flow.vector_field(problem)(0.0, split(params), None)
+
+
+@eqx.filter_jit
+def products(problem, params):
+    """Products that feed each other. What they share is hoisted: the gradient is evaluated once."""
+
+    def again(v, _):
+        return problem.hessian_vector_product(params, v), None
+
+    return jax.lax.scan(again, params, None, length=MATVECS)[0]
+
+
+@eqx.filter_jit
+def product(problem, params, v):
+    return problem.hessian_vector_product(params, v)
+
+
+def calls(problem, params):
+    """The same products, one program after the other: nothing is shared."""
+    v = params
+    for _ in range(MATVECS):
+        v = product(problem, params, v)
+    return v
+
+
+@eqx.filter_jit
+def published(problem, params):
+    """The whole Hessian and its complex eigenvectors."""
+    gradient = problem.gradient(params)
+    g, unravel = jax.flatten_util.ravel_pytree(gradient)
+    at = jax.flatten_util.ravel_pytree(params)[0]
+    flat = lambda p: jax.flatten_util.ravel_pytree(problem.gradient(unravel(p)))[0]  # noqa: E731
+    A = (problem.optimizer.step_time * jax.jacfwd(flat)(at)).astype(complex)
+    z, V = jnp.linalg.eig(A)
+    return V @ (alpha(z) * jnp.linalg.solve(V, g.astype(complex)))
+
+
+@pytest.mark.parametrize("examples", [512, 1024])
+@pytest.mark.parametrize("kind", ["real", "complex"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_field(dtype, kind, examples):
+    problem, params = at_a_point(MILLION, examples, dtype, kind)
+    flow = flows.PrincipalFlow(curvature=flows.Krylov(MATVECS, rtol=0.0))
+    seconds = medians(
+        5,
+        products=lambda: products(problem, params),
+        calls=lambda: calls(problem, params),
+        field=lambda: field(flow, problem, params),
+    )
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    report(f"{size:,} parameters, {examples} examples, {dtype}, {kind}", seconds, "products")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_memory(dtype):
+    done = subprocess.run(
+        [sys.executable, str(HERE / "principal_memory.py"), dtype],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    numbers = json.loads(done.stdout)
+    temporary = ", ".join(f"{name} {size:.1f}" for name, size in numbers["temporary"].items())
+    print(
+        f"\n{numbers['parameters']:,} parameters, {dtype}, in arrays of all of them: "
+        f"{temporary}; peak {numbers['peak']:.1f} above what was there before"
+    )
+    assert numbers["temporary"]["field"] <= MATVECS + 12
+
+
+def test_dense():
+    problem, params = at_a_point(THOUSANDS, 256, "float64", "real")
+    dense = flows.PrincipalFlow(curvature=flows.Dense())
+    krylov = flows.PrincipalFlow(curvature=flows.Krylov(MATVECS, rtol=0.0))
+    seconds = medians(3, krylov=lambda: field(krylov, problem, params))
+    for name, run in (
+        ("dense", lambda: field(dense, problem, params)),
+        ("published", lambda: published(problem, params)),
+    ):
+        jax.block_until_ready(run())  # compiles; too long to be called often
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        seconds[name] = time.perf_counter() - start
+    report("3,466 parameters, float64", seconds, "krylov")
+
+
+@pytest.mark.parametrize("h_lambda", [0.5, 1.7])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_per_step_comparison(dtype, h_lambda):
+    """A few steps, and what a hundred would take: the time of a step hardly changes."""
+    params, args = network(HUNDRED_THOUSAND, 128, dtype)
+    problem, moving = make_problem(loss, params, flows.GradientDescent(1.0), args)
+    gradient, matvec = eqx.filter_jit(scaled_hessian)(problem, moving)
+    image = flows.Krylov().apply(alpha, matvec, gradient)
+    rate = h_lambda / float(jnp.max(image.eigenvalues.real))
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    print(
+        f"\n{size:,} parameters, 128 examples, {dtype}, h lambda = {h_lambda}: "
+        f"{int(image.matvecs)} products in a field at the start"
+    )
+    total = 0.0
+    for flow in FLOWS:
+        compare = lambda flow=flow: flows.compare(  # noqa: E731
+            loss, params, flows.GradientDescent(rate), [flow], STEPS, args=args, mode="per_step",
+            save_params=False, throw=False,
+        )  # fmt: skip
+        jax.block_until_ready(compare().errors)
+        start = time.perf_counter()
+        run = compare()
+        jax.block_until_ready(run.errors)
+        seconds = (time.perf_counter() - start) / STEPS
+        total += seconds
+        (trajectory,) = run.trajectories.values()
+        print(
+            f"  {flow.name:<30} {seconds:8.3f} s a step, "
+            f"{int(trajectory.stats['num_steps']) / STEPS:6.1f} solver steps, {trajectory.message}"
+        )
+    print(f"  all flows, 100 steps: {total * 100 / 60:.1f} min")
