@@ -47,7 +47,7 @@ def test_json_is_what_the_library_says(capsys):
         problem.loss,
         problem.start,
         flows.GradientDescent(1e-3),
-        [flows.GradientFlow(), flows.ModifiedFlow()],
+        [flows.GradientFlow(), flows.ModifiedFlow(), flows.PrincipalFlow()],
         5,
         args=problem.args,
     )
