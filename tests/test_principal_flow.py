@@ -65,7 +65,7 @@ def test_one_dimension(z):
 
 
 @CURVATURES
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     spectrum=st.lists(st.sampled_from(POOL), min_size=8, max_size=8),
     seed=st.integers(0, 2**31 - 1),
@@ -77,7 +77,7 @@ def test_rotated_quadratics(curvature, spectrum, seed):
 
 @pytest.mark.parametrize(
     ("curvature", "pool", "steps"),
-    [(flows.Krylov(num_matvecs=18), POOL, 15), (DENSE, [z for z in POOL if z < 1], 1)],
+    [(flows.Krylov(num_matvecs=18), POOL, 4), (DENSE, [z for z in POOL if z < 1], 1)],
     ids=str,
 )
 def test_two_hundred_dimensions(curvature, pool, steps):
@@ -159,9 +159,17 @@ ROSENBROCK = {
 D3GG = np.array([-4530800.0, -883600.0])
 
 
-@pytest.mark.parametrize("correction", [None, "third-order"])
-@pytest.mark.parametrize("branch", ["continued", "principal", "real"])
-@CURVATURES
+@pytest.mark.parametrize(
+    ("branch", "correction", "curvature"),
+    [
+        ("continued", None, DENSE),
+        ("continued", "third-order", KRYLOV),
+        ("principal", "third-order", DENSE),
+        ("principal", None, KRYLOV),
+        ("real", None, DENSE),
+        ("real", "third-order", KRYLOV),
+    ],
+)
 def test_the_field_on_rosenbrock(branch, correction, curvature):
     flow = flows.PrincipalFlow(branch, correction, curvature)
     for rate, expected in ROSENBROCK.items():

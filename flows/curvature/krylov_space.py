@@ -128,7 +128,8 @@ def _components(basis: Params, vector: Params) -> Array:
 
     def of_leaf(rows: Array, leaf: Array) -> Array:
         axes = (tuple(range(1, rows.ndim)), tuple(range(leaf.ndim)))
-        return jnp.tensordot(jnp.conj(rows), leaf, axes=axes, precision="highest")
+        # The vector is conjugated and not the basis, of which that would make a copy.
+        return jnp.conj(jnp.tensordot(rows, jnp.conj(leaf), axes=axes, precision="highest"))
 
     parts = jtu.tree_leaves(jtu.tree_map(of_leaf, basis, vector))
     return ft.reduce(operator.add, parts)
