@@ -241,10 +241,9 @@ def _advance_per_step(
         iterates, records = step_once(problem, carry.iterates, index, steps, save)
         made = iterates.step > carry.iterates.step
         end = problem.optimizer.params(iterates.state)
-        length_of_step = records["diagnostics"]["step_length"]
-        t = (h * index.astype(h.dtype)).astype(length_of_step.dtype)
+        t = (h * index.astype(h.dtype)).astype(real_dtype(end))
         stepped = [
-            _one_step(problem, flow, integrator, state, t, start, end, length_of_step, made, save)
+            _one_step(problem, flow, integrator, state, t, start, end, made, save)
             for flow, state in zip(flows, carry.flows, strict=True)
         ]
         carry = CompareState(iterates, tuple(state for state, _ in stepped))
@@ -261,7 +260,6 @@ def _one_step(
     t0: Array,
     start: Params,
     end: Params,
-    step_length: Array,
     due: Flag,
     save: bool,
 ) -> tuple[FlowState, Records]:
@@ -270,7 +268,7 @@ def _one_step(
 
     def attempt(carry: FlowState) -> tuple[FlowState, Records]:
         y = flow.init(problem, start)
-        leg = integrate(problem, flow, integrator, y, t0, h[None], carry.dt, step_length)
+        leg = integrate(problem, flow, integrator, y, t0, h[None], carry.dt)
         y = jax.tree.map(lambda ys: ys[0], leg.ys)
         records = observe(problem, flow, y, save, end)
         good = is_good(records)
@@ -282,7 +280,6 @@ def _one_step(
             carry.alive & good,
             RESULTS.where(first_failure, why, carry.result),
             leg.dt,
-            carry.speed,
             jax.tree.map(jnp.add, carry.stats, leg.stats),
         )
         return carry, blank_unless(good, records)

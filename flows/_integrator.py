@@ -12,7 +12,7 @@ from ._custom_types import Array, PyTree, Scalar
 from ._errors import InvalidOptionError, InvalidSolverError
 from ._problem import Problem
 from ._results import RESULTS
-from ._step_size import SpeedController
+from ._step_size import SpeedController, root_mean_square
 from ._vectors import norm, real_dtype, size
 from .vector_fields import AbstractFlow
 
@@ -55,19 +55,18 @@ class Integrator(eqx.Module):
             stats["integration_error"] = jnp.zeros((), dtype)
         return stats
 
-    def controller(self, step_length: Scalar, h: Scalar, state_size: int) -> Any:
-        """The controller, for steps of about the given length."""
+    def controller(self, h: Scalar, y: PyTree[Array]) -> Any:
+        """The controller for a window that begins at `y`."""
         if self.stepsize_controller is not None:
             return self.stepsize_controller
-        dtype = step_length.dtype
+        dtype = real_dtype(y)
         tolerance = _TOLERANCE[dtype]
-        root_mean_square = jax.lax.stop_gradient(step_length) / state_size**0.5
         return SpeedController(
             h=jax.lax.stop_gradient(h),
             tolerance=tolerance,
             rounding=4 * float(jnp.finfo(dtype).eps),
             rtol=jnp.asarray(tolerance, dtype),
-            atol=tolerance * root_mean_square,
+            atol=tolerance * jax.lax.stop_gradient(root_mean_square(y)),
         )
 
 
@@ -160,7 +159,6 @@ def integrate(
     t0: Scalar,
     ts: Array,
     dt: Scalar,
-    step_length: Scalar,
 ) -> Leg:
     """Integrate a flow over a window that begins at `t0`.
 
@@ -175,15 +173,13 @@ def integrate(
         t0: Where the window begins, in flow time.
         ts: The times since `t0` that are wanted, increasing, the last one being the end.
         dt: The first solver step to try, if neither the user nor their controller has chosen.
-        step_length: The length of one optimizer step about here.
 
     Returns:
         The states at `ts` (infinite where the solver did not arrive), the result code, the
         solver's mean step and its statistics.
     """
     h = problem.optimizer.step_time.astype(dt.dtype)
-    state_size = size(y)
-    controller = integrator.controller(step_length, h, state_size)
+    controller = integrator.controller(h, y)
     ours = isinstance(controller, SpeedController)
     # Between its own steps a solver interpolates, with an error that nothing controls.
     clipped = dfx.ClipStepSizeController(controller, step_ts=ts) if ours else controller
@@ -213,7 +209,7 @@ def integrate(
         # Each accepted step's error estimate is below the tolerance, in root mean square.
         sizes = jax.vmap(norm)(solution.ys)
         largest = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, norm(y)))
-        per_step = controller.atol * state_size**0.5 + controller.rtol * largest
+        per_step = controller.atol * size(y) ** 0.5 + controller.rtol * largest
         stats["integration_error"] = accepted.astype(dt.dtype) * per_step
     mean_dt = ts[-1] / jnp.maximum(accepted, 1).astype(dt.dtype)
     stuck = solution.result == dfx.RESULTS.dt_min_reached

@@ -29,14 +29,13 @@ MAX_STEPS_PER_STEP = 2_048
 
 
 class FlowState(eqx.Module):
-    """Where a flow stands, why it stopped if it did, the solver step to try next, and ``|g|``."""
+    """Where a flow stands, why it stopped if it did, and the solver step to try next."""
 
     y: PyTree[Array]
     step: Integer
     alive: Flag
     result: RESULTS
     dt: Scalar
-    speed: Scalar
     stats: dict[str, Array]
 
 
@@ -173,8 +172,7 @@ def begin_flow(
     alive = is_good(records)
     result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
     stats = integrator.no_stats(dt.dtype)
-    speed = records["grad_norm"]
-    return FlowState(y, jnp.asarray(0), alive, result, dt, speed, stats), records
+    return FlowState(y, jnp.asarray(0), alive, result, dt, stats), records
 
 
 @eqx.filter_jit
@@ -204,10 +202,7 @@ def advance_flow(
     t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:
-        step_length = h.astype(dtype) * carry.speed
-        leg = integrate(
-            problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt, step_length
-        )
+        leg = integrate(problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt)
         records = jax.lax.map(
             lambda at: observe(problem, flow, at[0], save, at[1]), (leg.ys, iterates)
         )
@@ -225,7 +220,6 @@ def advance_flow(
                 RESULTS.where(solver_failed, leg.result, RESULTS.diverged),
             ),
             leg.dt,
-            jnp.where(count > 0, records["grad_norm"][count - 1], carry.speed),
             jax.tree.map(jnp.add, carry.stats, leg.stats),
         )
         return carry, jax.vmap(blank_unless)(made, records)

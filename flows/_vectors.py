@@ -43,8 +43,10 @@ def subtract(x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
 
 
 def add_scaled(x: PyTree[Any], scale: float | Array, y: PyTree[Any]) -> PyTree[Any]:
-    """`x + scale * y`, the scale cast to each leaf's dtype so that a leaf keeps its own."""
-    return jtu.tree_map(lambda a, b: a + jnp.asarray(scale).astype(b.dtype) * b, x, y)
+    """`x + scale * y` in the dtype of `x`, whatever those of the scale and of `y`."""
+    return jtu.tree_map(
+        lambda a, b: a + jnp.asarray(scale).astype(a.dtype) * b.astype(a.dtype), x, y
+    )
 
 
 def scaled(scale: float | Array, x: PyTree[Any]) -> PyTree[Any]:

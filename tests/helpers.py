@@ -1,8 +1,11 @@
 """What several test files share: comparison of trees, and losses with known derivatives."""
 
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
+
+import flows
 
 
 def assert_close(actual, expected, *, rtol=1.5e-7, atol=0.0):
@@ -26,6 +29,23 @@ def assert_close(actual, expected, *, rtol=1.5e-7, atol=0.0):
                 f"{name}: {wrong.sum()} of {wrong.size} differ; worst at {worst}: got {a[worst]}, "
                 f"expected {e[worst]}, distance {distance[worst]:.3g}, rtol {rtol}, atol {atol}"
             )
+
+
+class Momentum(flows.AbstractOptimizer):
+    """An optimizer that no flow models."""
+
+    @property
+    def step_time(self):
+        return jnp.asarray(1.0)
+
+    def init(self, params):
+        return params
+
+    def step(self, problem, state, gradient=None):
+        return jax.tree.map(jnp.subtract, state, gradient)
+
+    def params(self, state):
+        return state
 
 
 def quartic(x):

@@ -5,29 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import Momentum
 
 import flows
 
 START = jnp.ones(2)
 DESCENT = flows.GradientDescent(0.1)
 FLOW = flows.GradientFlow()
-
-
-class Momentum(flows.AbstractOptimizer):
-    """An optimizer that no flow models."""
-
-    @property
-    def step_time(self):
-        return jnp.asarray(1.0)
-
-    def init(self, params):
-        return params
-
-    def step(self, problem, state, gradient=None):
-        return jax.tree.map(jnp.subtract, state, gradient)
-
-    def params(self, state):
-        return state
 
 
 def parabola(x):

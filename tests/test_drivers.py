@@ -230,7 +230,10 @@ def test_one_euler_step_for_every_step_is_gradient_descent():
         assert "integration_error" not in run.trajectories["GradientFlow"].stats
 
 
-def test_an_implicit_solver():
+@pytest.mark.parametrize(
+    "options", [{}, {"stepsize_controller": dfx.PIDController(rtol=1e-9, atol=1e-9)}]
+)
+def test_an_implicit_solver(options):
     run = flows.solve(
         rosenbrock,
         START,
@@ -238,7 +241,7 @@ def test_an_implicit_solver():
         flows.GradientFlow(),
         10,
         solver=dfx.Kvaerno5(),
-        stepsize_controller=dfx.PIDController(rtol=1e-9, atol=1e-9),
+        **options,
     )
     default = flows.solve(rosenbrock, START, DESCENT, flows.GradientFlow(), 10)
     assert_close(run.params, default.params, rtol=1e-6)

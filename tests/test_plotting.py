@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -11,17 +10,10 @@ from helpers import quartic, rosenbrock
 import flows
 from flows import plotting
 
+pytestmark = pytest.mark.usefixtures("nothing_left_of_pictures")
 BOTH = (flows.GradientFlow(), flows.ModifiedFlow(order=2))
 START = jnp.array([-0.5, 0.5])
 DESCENT = flows.GradientDescent(1e-3)
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    before = dict(mpl.rcParams)
-    yield
-    plt.close("all")
-    assert dict(mpl.rcParams) == before
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import dataclasses
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.stats
@@ -181,6 +180,7 @@ def test_the_imaginary_part_indicates_the_error(random_steps):
     assert 1 < np.median(error / imaginary) < 2
 
 
+@pytest.mark.usefixtures("nothing_left_of_pictures")
 def test_the_indicator_as_a_picture():
     run = flows.compare(
         landscape,
@@ -202,4 +202,3 @@ def test_the_indicator_as_a_picture():
     real = {"GradientFlow": run.trajectories["GradientFlow"]}
     with pytest.raises(flows.InvalidOptionError, match="no flow in this comparison has an imagin"):
         plot_indicator(dataclasses.replace(run, trajectories=real))
-    plt.close("all")

@@ -363,7 +363,8 @@ def test_single_precision():
         ({"branch": "exact"}, r"branch must be one of 'continued', 'principal', 'real'"),
         ({"correction": "fourth"}, r"correction must be one of None, 'third-order'"),
         ({"curvature": "krylov"}, r'curvature must be "auto", flows\.Dense\(\) or flows\.Krylov'),
-        ({"curvature": flows.Krylov}, r"Write for example curvature=Krylov\(\)"),
+        ({"curvature": flows.Krylov}, r"Write for example curvature=flows\.Krylov\(\)"),
+        ({"curvature": int}, r"Write for example curvature=flows\.Krylov\(\)"),
     ],
 )
 def test_bad_options(arguments, message):

@@ -44,7 +44,7 @@ def alpha(z: ArrayLike, branch: str = "continued") -> Array:
     The first two agree on the real axis. Elementwise; accurate to a few rounding units, near 0, 1
     and 2 too. At the singularity the logarithm is clamped: where ``|1 - z|`` is below the dtype's
     ``eps`` (1 itself and the float just below it) its real part is ``log(eps)``. Works under
-    ``jit``, ``vmap`` and differentiation of any order; the first derivative is `alpha_derivative`.
+    ``jit``, ``vmap`` and differentiation of any order.
 
     Arguments:
         z: ``h * lambda``, a pure number; a real or complex array of any shape. Anything else
@@ -69,36 +69,6 @@ def alpha(z: ArrayLike, branch: str = "continued") -> Array:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
     return _alpha(_checked(z, branch), branch)
-
-
-def alpha_derivative(z: ArrayLike, branch: str = "continued") -> Array:
-    r"""Evaluate the derivative of `alpha`.
-
-    .. math:: \alpha'(z) = -\frac 1z \left( \frac{1}{1 - z} + \alpha(z) \right), \qquad
-        \alpha'(0) = -\tfrac12
-
-    The same on all branches but for the one of ``alpha(z)`` itself. Where `alpha` is clamped
-    it is the derivative of the clamped function, which is finite.
-
-    Arguments:
-        z: As in `alpha`.
-        branch: As in `alpha`.
-
-    Returns:
-        An array like that of `alpha`, a pure number.
-
-    Raises:
-        InvalidOptionError: As in `alpha`.
-
-    Example:
-        >>> from flows.curvature.spectral_functions import alpha_derivative
-        >>> round(float(alpha_derivative(-1.0, "real")), 4)
-        -0.1931
-
-    References:
-        M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
-    """
-    return _derivative(_checked(z, branch), branch)
 
 
 def truncated_alpha(z: ArrayLike, terms: int) -> Array:

@@ -150,7 +150,7 @@ class PrincipalFlow(AbstractFlow):
         return {"curvature": str(resolve(self.curvature, size(params)))}
 
     def _at(self, y: PyTree[Any], function: Any) -> PyTree[Any]:
-        """`function` of the point, which is given as real as it is."""
+        """`function` of the point: of a real one, in real arithmetic."""
         if self.branch == "real":
             return function(y)
         return jax.lax.cond(y.is_real, lambda y: function(y.real), lambda y: function(join(y)), y)
@@ -161,7 +161,7 @@ class PrincipalFlow(AbstractFlow):
         if self.correction == "third-order":
             h = problem.optimizer.step_time
             term = problem.third_derivative(params, gradient, gradient)
-            velocity = add_scaled(velocity, -(h**2) / 12, _like(term, velocity))
+            velocity = add_scaled(velocity, -(h**2) / 12, term)
         return velocity if self.branch == "real" else split(velocity)
 
     def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:
@@ -177,7 +177,3 @@ class PrincipalFlow(AbstractFlow):
         gradient, matvec = scaled_hessian(problem, params)
         curvature = resolve(self.curvature, size(params))
         return gradient, curvature.apply(rounded_alpha(self.branch), matvec, gradient)
-
-
-def _like(tree: Params, other: Params) -> Params:
-    return jtu.tree_map(lambda leaf, goal: leaf.astype(goal.dtype), tree, other)

@@ -6,7 +6,7 @@ import sys
 import time
 
 import jax
-import jax.numpy as jnp
+from network import loss, network
 
 import flows
 
@@ -17,23 +17,10 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def loss(params, args):
-    x, y = args
-    for layer in params[:-1]:
-        x = jnp.tanh(x @ layer["weight"] + layer["bias"])
-    return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"] - y) ** 2)
-
-
 def main(driver, steps, x64):
     jax.config.update("jax_enable_x64", x64)
     imported = peak()
-    keys = jax.random.split(jax.random.key(0), len(WIDTHS))
-    params = [
-        {"weight": jax.random.normal(key, (i, o)) / i**0.5, "bias": jnp.zeros(o)}
-        for key, i, o in zip(keys, WIDTHS[:-1], WIDTHS[1:], strict=False)
-    ]
-    x = jax.random.normal(keys[-1], (8, WIDTHS[0]))
-    args = (x, jnp.sin(x[:, :1]))
+    params, args = network(WIDTHS, 8)
     optimizer = flows.GradientDescent(0.02)
     start = time.perf_counter()
     if driver == "iterate":

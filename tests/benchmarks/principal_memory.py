@@ -11,6 +11,7 @@ import sys
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from network import loss, network
 
 import flows
 from flows._problem import make_problem
@@ -24,13 +25,6 @@ MATVECS = 24
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def loss(params, args):
-    x, y = args
-    for layer in params[:-1]:
-        x = jnp.tanh(x @ layer["weight"] + layer["bias"])
-    return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"] - y) ** 2)
 
 
 def gradient(problem, params):
@@ -50,13 +44,8 @@ def field(problem, params):
 def main(dtype):
     dtype = jnp.dtype(dtype)
     jax.config.update("jax_enable_x64", dtype.name in ("float64", "complex128"))
-    keys = jax.random.split(jax.random.key(0), len(WIDTHS))
-    params = [
-        {"weight": jax.random.normal(key, (i, o)) / i**0.5, "bias": jnp.zeros(o)}
-        for key, i, o in zip(keys, WIDTHS[:-1], WIDTHS[1:], strict=False)
-    ]
-    x = jax.random.normal(keys[-1], (EXAMPLES, WIDTHS[0]))
-    problem, params = make_problem(loss, params, flows.GradientDescent(0.1), (x, jnp.sin(x[:, :1])))
+    params, args = network(WIDTHS, EXAMPLES)
+    problem, params = make_problem(loss, params, flows.GradientDescent(0.1), args)
     if jnp.issubdtype(dtype, jnp.complexfloating):
         params = jax.tree.map(lambda leaf: jax.lax.complex(leaf, 0 * leaf + 1e-3), params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))

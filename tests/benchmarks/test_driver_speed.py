@@ -8,8 +8,8 @@ import functools as ft
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import pytest
+from network import loss, network
 from timing import medians, report
 
 import flows
@@ -20,23 +20,6 @@ WIDTHS = (30, 120, 120, 60, 1)
 STEPS = 25
 RATE = 0.1
 FLOWS = (flows.GradientFlow(), flows.ModifiedFlow(order=2))
-
-
-def network():
-    keys = jr.split(jr.key(0), len(WIDTHS))
-    params = [
-        {"weight": jr.normal(key, (i, o)) / i**0.5, "bias": jnp.zeros(o)}
-        for key, i, o in zip(keys, WIDTHS[:-1], WIDTHS[1:], strict=False)
-    ]
-    x = jr.normal(keys[-1], (256, WIDTHS[0]))
-    return params, (x, jnp.sin(x[:, :1]))
-
-
-def loss(params, args):
-    x, y = args
-    for layer in params[:-1]:
-        x = jnp.tanh(x @ layer["weight"] + layer["bias"][None])
-    return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"][None] - y) ** 2)
 
 
 def norm(tree):
@@ -140,7 +123,7 @@ def compare(mode, params, args):
 
 
 def test_iterate():
-    params, args = network()
+    params, args = network(WIDTHS, 256)
     steps = 16 * STEPS
     seconds = medians(
         15,
@@ -158,7 +141,7 @@ def test_iterate():
     ("mode", "by_hand"), [("trajectory", trajectory_by_hand), ("per_step", per_step_by_hand)]
 )
 def test_compare(mode, by_hand):
-    params, args = network()
+    params, args = network(WIDTHS, 256)
     seconds = medians(
         5,
         by_hand=lambda: by_hand(params, args, RATE),
@@ -169,7 +152,7 @@ def test_compare(mode, by_hand):
 
 def test_compare_with_other_numbers():
     """Another learning rate, other parameters and other data: only the first call compiles."""
-    params, args = network()
+    params, args = network(WIDTHS, 256)
     numbers = iter(range(10**6))
 
     def fresh():

@@ -10,8 +10,8 @@ import equinox as eqx
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
-import jax.random as jr
 import pytest
+from network import loss, network
 from timing import medians, report
 
 import flows
@@ -36,23 +36,6 @@ FLOWS = (
     flows.PrincipalFlow(correction="third-order"),
     flows.PrincipalFlow(branch="real"),
 )
-
-
-def network(widths, examples, dtype):
-    keys = jr.split(jr.key(0), len(widths))
-    params = [
-        {"weight": jr.normal(key, (i, o), dtype) / i**0.5, "bias": jnp.zeros(o, dtype)}
-        for key, i, o in zip(keys, widths[:-1], widths[1:], strict=False)
-    ]
-    x = jr.normal(keys[-1], (examples, widths[0]), dtype)
-    return params, (x, jnp.sin(x[:, :1]))
-
-
-def loss(params, args):
-    x, y = args
-    for layer in params[:-1]:
-        x = jnp.tanh(x @ layer["weight"] + layer["bias"][None])
-    return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"][None] - y) ** 2)
 
 
 def at_a_point(widths, examples, dtype, kind):

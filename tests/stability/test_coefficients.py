@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, rosenbrock, tanh_network
+from helpers import Momentum, assert_close, rosenbrock, tanh_network
 
 import flows
 from flows.curvature.spectral_functions import alpha
@@ -367,29 +367,12 @@ def test_table():
     assert "the largest residual is 1.0e-03: not all eigenpairs have converged" in str(doubtful)
 
 
-class Standing(flows.AbstractOptimizer):
-    """An optimizer that stands still."""
-
-    @property
-    def step_time(self):
-        return jnp.asarray(1.0)
-
-    def init(self, params):
-        return params
-
-    def step(self, problem, state, gradient=None):
-        return state
-
-    def params(self, state):
-        return state
-
-
 def test_messages():
     descent = flows.GradientDescent(0.1)
     with pytest.raises(flows.InvalidOptimizerError, match=r"Write for example flows.GradientDes"):
         stability_coefficients(bowl, START, 0.1)
-    with pytest.raises(flows.IncompatibleFlowError, match=r"not Standing. Pass flows.GradientDesc"):
-        stability_coefficients(bowl, START, Standing())
+    with pytest.raises(flows.IncompatibleFlowError, match=r"not Momentum. Pass flows.GradientDesc"):
+        stability_coefficients(bowl, START, Momentum())
     with pytest.raises(flows.InvalidOptionError, match="k must be given for 1100 parameters"):
         stability_coefficients(lambda x: jnp.sum(x), jnp.ones(N), descent)
     for k in (0, 3, 1.5, True, "all"):

@@ -11,6 +11,7 @@ import flows
 from flows.plotting.stability import plot_spectrum
 from flows.stability import REGIMES, stability_coefficients
 
+pytestmark = pytest.mark.usefixtures("nothing_left_of_pictures")
 RATE = 0.25
 # One eigenvalue for each regime, as multiples of 1 / h.
 Z = jnp.array([-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
@@ -19,14 +20,6 @@ Z = jnp.array([-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 def loss(x):
     # The flat direction is tilted, so that the gradient has a component there.
     return jnp.sum(Z / RATE * x**2) / 2 + x[1]
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    before = dict(mpl.rcParams)
-    yield
-    plt.close("all")
-    assert dict(mpl.rcParams) == before
 
 
 @pytest.fixture(scope="module")
