@@ -37,6 +37,11 @@ def real_dtype(tree: PyTree[Any]) -> jnp.dtype:
     return jnp.finfo(jtu.tree_leaves(tree)[0].dtype).dtype
 
 
+def add(x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
+    """`x + y`."""
+    return jtu.tree_map(operator.add, x, y)
+
+
 def subtract(x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
     """`x - y` in the dtype of `x`."""
     return jtu.tree_map(lambda a, b: a - b.astype(a.dtype), x, y)

@@ -87,7 +87,10 @@ def test_the_principal_branch_chatters_as_published():
     assert np.abs(end - printed).max() < 2e-3
 
 
-def test_chattering_is_bounded_and_says_so():
+@pytest.mark.parametrize(
+    ("mode", "max_steps", "bound"), [("trajectory", 300, 300), ("per_step", None, 2048)]
+)
+def test_chattering_is_bounded_and_says_so(mode, max_steps, bound):
     run = flows.compare(
         landscape,
         jnp.array(1.0),
@@ -95,12 +98,13 @@ def test_chattering_is_bounded_and_says_so():
         [flows.PrincipalFlow("principal"), flows.GradientFlow()],
         5,
         args=QUARTIC,
-        max_steps=300,
+        mode=mode,
+        max_steps=max_steps,
         throw=False,
     )
     flow = run.trajectories["PrincipalFlow(principal)"]
     assert flow.result == flows.RESULTS.max_steps_reached
-    assert int(flow.stats["num_steps"]) <= 300
+    assert int(flow.stats["num_steps"]) == bound
     assert "Stopped after step 0 of 5" in flow.message
     assert run.trajectories["GradientFlow"].successful
 

@@ -10,7 +10,7 @@ from .._errors import InvalidOptionError
 from .._vectors import real_dtype
 from ._base import AbstractCurvature, SpectralFunction, SpectralImage
 from .hessian import Matvec
-from .krylov_space import combine, krylov_space
+from .krylov_space import krylov_space
 from .matrix_function import matrix_function
 
 # Whether the space is large enough is looked up after so many products: it costs two small
@@ -99,7 +99,7 @@ class Krylov(AbstractCurvature):
         coefficients, eigenvalues = _small(function, space.projected, space.count)
         change = _relative_change(function, space.projected, space.residual, space.count)
         rounding = float(jnp.finfo(real).eps) * space.count.astype(real)
-        value = combine(space.length.astype(coefficients.dtype) * coefficients, space.basis)
+        value = space.basis.combine(space.length.astype(coefficients.dtype) * coefficients)
         return SpectralImage(value, eigenvalues, change + rounding, space.count)
 
 
