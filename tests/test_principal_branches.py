@@ -104,7 +104,7 @@ def test_chattering_is_bounded_and_says_so(mode, max_steps, bound):
     )
     flow = run.trajectories["PrincipalFlow(principal)"]
     assert flow.result == flows.RESULTS.max_steps_reached
-    assert int(flow.stats["num_steps"]) == bound
+    assert bound <= int(flow.stats["num_steps"]) < 1.05 * bound
     assert "Stopped after step 0 of 5" in flow.message
     assert run.trajectories["GradientFlow"].successful
 

@@ -12,14 +12,14 @@ from .._custom_types import Array, Integer, Params, Scalar
 from .._vectors import add, subtract
 
 # As many rows lie in one array. Blocks that are still empty are not read.
-_BLOCK = 4
+_BLOCK = 8
 
 
 class Basis(eqx.Module):
     r"""Orthonormal vectors ``V = [v_0, ..., v_{k-1}]``, filled one after the other.
 
     Attributes:
-        blocks: The vectors as rows: trees with a leading axis of at most 4; zero where not filled.
+        blocks: The vectors as rows: trees with a leading axis of at most 8; zero where not filled.
     """
 
     blocks: tuple[Params, ...]

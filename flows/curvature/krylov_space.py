@@ -1,6 +1,8 @@
 """The Krylov space of a vector: Lanczos and Arnoldi over pytrees, fully orthogonalised."""
 
+import functools as ft
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -77,15 +79,10 @@ def krylov_space(
                 component = inner_product(row, w)
                 w = add_scaled(w, -component, row)
                 column = column.at[i].add(component)
-            left = norm(w)
-            w, first = basis.orthogonalise(w, j)
-            w, second = jax.lax.cond(
-                norm(w) < _MUCH * left,
-                lambda w: basis.orthogonalise(w, j),
-                lambda w: (w, jnp.zeros(num_matvecs, dtype)),
-                w,
+            (w, _, column), _ = jax.lax.scan(
+                ft.partial(_again, basis, j), (w, jnp.asarray(True), column), None, length=2
             )
-            return w, column + first + second, size
+            return w, column, size
 
         def rest(v):
             return v, jnp.zeros(num_matvecs, dtype), jnp.zeros((), real)
@@ -119,3 +116,17 @@ def krylov_space(
     )
     (basis, _, _, T, residual, _, _, count), _ = jax.lax.scan(grow, carry, jnp.arange(num_matvecs))
     return KrylovSpace(basis, T, residual, length, count)
+
+
+def _again(basis: Basis, j: Integer, carry: tuple[Params, Flag, Array], _: None) -> Any:
+    """A pass over the basis, if it is needed: after one that removed much, it is."""
+
+    def orthogonalise(w, column):
+        left, removed = basis.orthogonalise(w, j)
+        return left, norm(left) < _MUCH * norm(w), column + removed
+
+    def rest(w, column):
+        return w, jnp.asarray(False), column
+
+    w, needed, column = carry
+    return jax.lax.cond(needed, orthogonalise, rest, w, column), None

@@ -245,5 +245,7 @@ def test_messages():
         flows.PrincipalFlow(curvature="dense")
     with pytest.raises(flows.InvalidOptionError, match=r"got 24. Write .*curvature=flows.Krylov"):
         flows.PrincipalFlow(curvature=24)
-    with pytest.raises(flows.InvalidOptionError, match=r"Write for example curvature=Dense\(\)"):
+    with pytest.raises(
+        flows.InvalidOptionError, match=r"Write for example curvature=flows.Dense\(\)"
+    ):
         flows.PrincipalFlow(curvature=flows.Dense)
