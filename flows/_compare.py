@@ -38,6 +38,7 @@ from ._solve import (
     flow_trajectory,
     is_good,
     observe,
+    one_step_from,
 )
 from ._vectors import real_dtype, select, size
 from ._windows import keep_params, plan, walk
@@ -107,7 +108,9 @@ def compare(
         throw: Raise an error if anything stops early, rather than return its result code.
 
     Returns:
-        A `flows.Comparison`. A flow that fails does not stop the others; when the iterates
+        A `flows.Comparison`. A flow that models every second step (`Trajectory.stride`) is compared
+        at those; at the others, one optimizer step from it is. In mode ``"per_step"`` it starts
+        anew at every second iterate. A flow that fails does not stop the others; when the iterates
         diverge the run ends. Either way everything up to there is kept, and the trajectory's
         result code, `last_step` and `message` say what happened. In mode ``"per_step"`` a flow that
         fails in one step starts again from the next iterate; its result is its first failure.
@@ -234,16 +237,14 @@ def _advance_per_step(
     save: bool,
 ) -> tuple[CompareState, PyTree[Array]]:
     """A window in which every flow starts anew from every iterate."""
-    h = problem.optimizer.step_time
 
     def step(carry: CompareState, index: Array) -> tuple[CompareState, PyTree[Array]]:
         start = problem.optimizer.params(carry.iterates.state)
         iterates, records = step_once(problem, carry.iterates, index, steps, save)
         made = iterates.step > carry.iterates.step
         end = problem.optimizer.params(iterates.state)
-        t = (h * index.astype(h.dtype)).astype(real_dtype(end))
         stepped = [
-            _one_step(problem, flow, integrator, state, t, start, end, made, save)
+            _one_step(problem, flow, integrator, state, index, start, end, made, save)
             for flow, state in zip(flows, carry.flows, strict=True)
         ]
         carry = CompareState(iterates, tuple(state for state, _ in stepped))
@@ -257,35 +258,55 @@ def _one_step(
     flow: AbstractFlow,
     integrator: Integrator,
     carry: FlowState,
-    t0: Array,
+    index: Array,
     start: Params,
     end: Params,
     due: Flag,
     save: bool,
 ) -> tuple[FlowState, Records]:
-    """One flow from one iterate towards the next; `due` says whether there is a next one."""
-    h = problem.optimizer.step_time.astype(carry.dt.dtype)
+    """One flow from one iterate to the next; `due` says whether there is a next one.
 
-    def attempt(carry: FlowState) -> tuple[FlowState, Records]:
-        y = flow.init(problem, start)
-        leg = integrate(problem, flow, integrator, y, t0, h[None], carry.dt)
+    A flow of every second step starts anew at every second iterate, and waits there for a step.
+    """
+    h = problem.optimizer.step_time
+
+    def arrive(carry: FlowState) -> tuple[FlowState, Records]:
+        y = carry.y if flow.stride == 2 else flow.init(problem, start)
+        since = index - (flow.stride - 1)
+        t0 = (h * since.astype(h.dtype)).astype(carry.dt.dtype)
+        duration = (flow.stride * h).astype(carry.dt.dtype)
+        leg = integrate(problem, flow, integrator, y, t0, duration[None], carry.dt)
         y = jax.tree.map(lambda ys: ys[0], leg.ys)
-        records = observe(problem, flow, y, save, end)
+        return arrived(carry, y, flow.params(y), leg.result, leg.dt, leg.stats)
+
+    def wait(carry: FlowState) -> tuple[FlowState, Records]:
+        y = flow.init(problem, start)
+        none = jax.tree.map(jnp.zeros_like, carry.stats)
+        return arrived(carry, y, one_step_from(problem, start), RESULTS.successful, carry.dt, none)
+
+    def arrived(carry, y, point, result, dt, stats) -> tuple[FlowState, Records]:
+        records = observe(problem, flow, y, point, save, end)
         good = is_good(records)
-        why = RESULTS.where(leg.result != RESULTS.successful, leg.result, RESULTS.diverged)
-        first_failure = carry.alive & ~good
+        why = RESULTS.where(result != RESULTS.successful, result, RESULTS.diverged)
+        y, point = select(good, (y, point), (carry.y, carry.point))
         carry = FlowState(
-            select(good, y, carry.y),
+            y,
+            point,
             carry.step + jnp.asarray(carry.alive & good, carry.step.dtype),
             carry.alive & good,
-            RESULTS.where(first_failure, why, carry.result),
-            leg.dt,
-            jax.tree.map(jnp.add, carry.stats, leg.stats),
+            RESULTS.where(carry.alive & ~good, why, carry.result),
+            dt,
+            jax.tree.map(jnp.add, carry.stats, stats),
         )
         return carry, blank_unless(good, records)
 
+    def attempt(carry: FlowState) -> tuple[FlowState, Records]:
+        if flow.stride == 1:
+            return arrive(carry)
+        return jax.lax.cond(index % 2 == 0, wait, arrive, carry)
+
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        return carry, blank_observation(problem, flow, carry.y, save, end)
+        return carry, blank_observation(problem, flow, carry.y, carry.point, save, end)
 
     return jax.lax.cond(due, attempt, nothing, carry)
 

@@ -79,6 +79,9 @@ class Trajectory(eqx.Module):
             the parameters: the sum over its accepted steps (with a controller of your own, their
             number times its tolerance). Also what was left to the flow to choose, in a word:
             ``curvature`` of the principal flow.
+        stride: 1, or 2 for a flow that models every second step. At the others, everything here is
+            one optimizer step from where the flow was before (but for the diagnostics, which are
+            the flow's own).
 
     Example:
         >>> import jax.numpy as jnp
@@ -104,6 +107,12 @@ class Trajectory(eqx.Module):
     last_step: Integer
     result: RESULTS
     stats: dict[str, Any]
+    stride: int = eqx.field(static=True, default=1)
+
+    @property
+    def own_steps(self) -> np.ndarray:
+        """Which of the steps the flow itself models: every `stride`-th; shape ``(steps + 1,)``."""
+        return np.arange(self.steps + 1) % self.stride == 0
 
     @property
     def steps(self) -> int:
@@ -207,8 +216,8 @@ class Comparison(eqx.Module):
         Returns:
             ``mode``, ``settings``, ``iterates`` and ``flows`` (by name). Of each flow: ``result``,
             ``last_step``, ``final_loss``, ``final_error``, ``max_error``,
-            ``median_relative_error`` and, where known, ``integration_error``. What is not finite
-            is None.
+            ``median_relative_error`` (over the steps that the flow models itself) and, where known,
+            ``integration_error``. What is not finite is None.
         """
         require_single(self.iterates)
         return {
@@ -226,7 +235,8 @@ class Comparison(eqx.Module):
 
     def _summary_of_errors(self, name: str) -> dict[str, float | None]:
         errors = np.asarray(self.errors[name])
-        relative = np.asarray(self.relative_errors[name])[1:]
+        own = self.trajectories[name].own_steps
+        relative = np.asarray(self.relative_errors[name])[own][1:]
         known = np.flatnonzero(np.isfinite(errors))
         finite = relative[np.isfinite(relative)]
         numbers = {

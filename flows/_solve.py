@@ -29,9 +29,14 @@ MAX_STEPS_PER_STEP = 2_048
 
 
 class FlowState(eqx.Module):
-    """Where a flow stands, why it stopped if it did, and the solver step to try next."""
+    """Where a flow stands, why it stopped if it did, and the solver step to try next.
+
+    `point` is what the flow says of the last step: its parameters, unless it speaks of every second
+    step only.
+    """
 
     y: PyTree[Array]
+    point: Params
     step: Integer
     alive: Flag
     result: RESULTS
@@ -168,11 +173,11 @@ def begin_flow(
     """The state at the start, and the records of step 0."""
     y = flow.init(problem, params)
     dt = problem.optimizer.step_time.astype(real_dtype(params))
-    records = observe(problem, flow, y, save)
+    records = observe(problem, flow, y, flow.params(y), save)
     alive = is_good(records)
     result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
     stats = integrator.no_stats(dt.dtype)
-    return FlowState(y, jnp.asarray(0), alive, result, dt, stats), records
+    return FlowState(y, flow.params(y), jnp.asarray(0), alive, result, dt, stats), records
 
 
 @eqx.filter_jit
@@ -203,15 +208,28 @@ def advance_flow(
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:
         leg = integrate(problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt)
-        records = jax.lax.map(
-            lambda at: observe(problem, flow, at[0], save, at[1]), (leg.ys, iterates)
-        )
+
+        def at(i: Integer) -> tuple[PyTree[Array], Params]:
+            """The state after so many steps of this window, and the point it stands for."""
+            y = jax.tree.map(lambda ys: ys[i], leg.ys)
+            before = jax.tree.map(
+                lambda ys, y: jnp.where(i > 0, ys[jnp.maximum(i - 1, 0)], y), leg.ys, carry.y
+            )
+            return y, point_of(problem, flow, done + i + 1, before, y)
+
+        def record(of: tuple[Integer, Params | None]) -> Records:
+            i, iterate = of
+            return observe(problem, flow, *at(i), save, iterate)
+
+        records = jax.lax.map(record, (jnp.arange(length), iterates))
         going_on = jnp.cumprod((is_good(records) | ~due).astype(int)).astype(bool)
         made = going_on & due
         count = jnp.sum(made.astype(carry.step.dtype))
         solver_failed = leg.result != RESULTS.successful
+        y, point = select(count > 0, at(jnp.maximum(count - 1, 0)), (carry.y, carry.point))
         carry = FlowState(
-            select(count > 0, jax.tree.map(lambda ys: ys[count - 1], leg.ys), carry.y),
+            y,
+            point,
             carry.step + count,
             going_on[-1],
             RESULTS.where(
@@ -226,21 +244,43 @@ def advance_flow(
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
         iterate = jax.tree.map(lambda points: points[0], iterates)
-        blank = blank_observation(problem, flow, carry.y, save, iterate)
+        blank = blank_observation(problem, flow, carry.y, carry.point, save, iterate)
         return carry, jax.tree.map(lambda x: jnp.broadcast_to(x, (length, *x.shape)), blank)
 
     return jax.lax.cond(carry.alive, window, nothing, carry)
+
+
+def point_of(
+    problem: Problem, flow: AbstractFlow, step: Integer, before: PyTree[Array], y: PyTree[Array]
+) -> Params:
+    """What a flow says of a step: where it is, or one optimizer step from where it was before.
+
+    The second where the flow is a model of every second step, and this is not one of them.
+    """
+    if flow.stride == 1:
+        return flow.params(y)
+    return jax.lax.cond(
+        step % flow.stride == 0,
+        lambda: flow.params(y),
+        lambda: one_step_from(problem, flow.params(before)),
+    )
+
+
+def one_step_from(problem: Problem, params: Params) -> Params:
+    """The parameters after one step of the optimizer, begun there."""
+    optimizer = problem.optimizer
+    return optimizer.params(optimizer.step(problem, optimizer.init(params)))
 
 
 def observe(
     problem: Problem,
     flow: AbstractFlow,
     y: PyTree[Array],
+    params: Params,
     save: bool,
     iterate: Params | None = None,
 ) -> Records:
     """What is recorded of a flow at a whole step; its error, if there is an iterate to compare."""
-    params = flow.params(y)
     value, gradient = problem.value_and_gradient(params)
     records = {
         "loss": jnp.real(value),  # where parameters are complex, their |Im| tells what is left out
@@ -269,16 +309,17 @@ def flow_trajectory(
 ) -> Trajectory:
     """A flow's records as a `Trajectory`."""
     params = records["params"]
-    chosen = flow.choices(flow.params(carry.y))
+    chosen = flow.choices(carry.point)
     choices = {name: Label(choice) for name, choice in chosen.items()}
     return Trajectory(
         ts=step_times(problem, records["loss"]),
         params=None if params is None else problem.whole(params),
-        final_params=problem.whole(flow.params(carry.y)),
+        final_params=problem.whole(carry.point),
         loss=records["loss"],
         grad_norm=records["grad_norm"],
         diagnostics=records["diagnostics"],
         last_step=carry.step,
         result=carry.result,
         stats={**carry.stats, **choices},
+        stride=flow.stride,
     )

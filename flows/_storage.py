@@ -142,6 +142,7 @@ def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[
         }
         for name in _TABLES
     }
+    packed["stride"] = part.stride
     packed["result"] = next(code for code in _CODES if part.result == getattr(RESULTS, code))
     for name in _TREES:
         tree = getattr(part, name)
@@ -177,7 +178,9 @@ def _unpack(packed: dict[str, Any], prefix: str, arrays: dict[str, Any], like: A
             fields[name] = dict(zip(paths, leaves, strict=True))
         else:
             fields[name] = _rebuild(tree, leaves)
-    return Trajectory(result=getattr(RESULTS, packed["result"]), **fields)
+    # Files of the first version know of no stride.
+    result, stride = getattr(RESULTS, packed["result"]), packed.get("stride", 1)
+    return Trajectory(result=result, stride=stride, **fields)
 
 
 def _describe(tree: PyTree[Any], places: Any) -> Any:

@@ -59,6 +59,11 @@ def _notes(run: Comparison) -> list[str]:
             "* the solver's own error may be more than a tenth of the largest error: for a closer "
             "look pass a tighter stepsize_controller."
         ]
+    notes += [
+        f"{name} models every second step; the others are one optimizer step from it."
+        for name, flow in run.trajectories.items()
+        if flow.stride == 2
+    ]
     if not run.successful:
         notes.append(run.message)
     return ["", *notes] if notes else []

@@ -14,7 +14,8 @@ def plot_errors(run: Comparison, ax: Axes | None = None, *, relative: bool = Fal
     .. math:: n \mapsto e_n \quad\text{or}\quad e_n / \ell_n
 
     with ``l_n`` the length of the step (per step) or of the path so far (trajectory). A cross marks
-    the last step of a flow that stopped early. Steps whose error is exactly zero are left out.
+    the last step of a flow that stopped early. Steps whose error is exactly zero are left out, and
+    so is every other step of a flow that models every second one.
 
     Arguments:
         run: What `flows.compare` returned.
@@ -45,7 +46,8 @@ def plot_errors(run: Comparison, ax: Axes | None = None, *, relative: bool = Fal
     errors = run.relative_errors if relative else run.errors
     for name, look in looks(errors).items():
         error = np.asarray(errors[name])
-        shown = np.flatnonzero(np.isfinite(error) & (error > 0))
+        own = run.trajectories[name].own_steps
+        shown = np.flatnonzero(np.isfinite(error) & (error > 0) & own)
         ax.plot(shown, error[shown], color=look.color, linestyle=look.linestyle, label=name)
         _mark_end(ax, run.trajectories[name], error, look.color)
     ax.set_yscale("log")
