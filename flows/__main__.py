@@ -26,6 +26,8 @@ FLOWS: dict[str, Callable[[], AbstractFlow]] = {
     "modified-5": ft.partial(ModifiedFlow, order=5),
     "principal": PrincipalFlow,
     "principal-third-order": ft.partial(PrincipalFlow, correction="third-order"),
+    "principal-cubic": ft.partial(PrincipalFlow, correction="cubic"),
+    "principal-two-step": ft.partial(PrincipalFlow, branch="real", correction="cubic"),
     "principal-published": ft.partial(PrincipalFlow, branch="principal"),
     "principal-real": ft.partial(PrincipalFlow, branch="real"),
 }

@@ -3,6 +3,7 @@
 from ._auto import check_curvature as check_curvature
 from ._auto import resolve as resolve
 from ._base import AbstractCurvature as AbstractCurvature
+from ._base import CubicImage as CubicImage
 from ._base import SpectralFunction as SpectralFunction
 from ._base import SpectralImage as SpectralImage
 from .dense import Dense as Dense

@@ -10,6 +10,8 @@ from .hessian import Matvec
 
 # An elementwise function on the spectrum, analytic except at 1. Hashable, as `jit` needs it.
 SpectralFunction = Callable[[Array], Array]
+# The third derivative along two directions, a vector.
+Third = Callable[[Params, Params], Params]
 
 
 class SpectralImage(eqx.Module):
@@ -29,6 +31,19 @@ class SpectralImage(eqx.Module):
     matvecs: Integer
 
 
+class CubicImage(SpectralImage):
+    """The same for the field with the cubic term, whose sum of poles is a matter of its own.
+
+    Attributes:
+        value: The field ``alpha(A) b`` and the cubic term.
+        resonance_distance: How far the nearest pole is, in units of what stands over it: at 1 a
+            single triple of directions contributes as much as ``alpha(A) b``. Infinite without
+            poles.
+    """
+
+    resonance_distance: Scalar
+
+
 class AbstractCurvature(eqx.Module):
     r"""A way to compute a function of the Hessian applied to a vector.
 
@@ -46,4 +61,15 @@ class AbstractCurvature(eqx.Module):
             function: ``f``, elementwise on arrays of eigenvalues.
             matvec: ``A``, symmetric: real on real vectors, complex (not conjugated) on complex.
             vector: ``b``, a tree of arrays of one dtype.
+        """
+
+    @abc.abstractmethod
+    def apply_cubic(self, branch: str, matvec: Matvec, third: Third, vector: Params) -> CubicImage:
+        """``alpha(A) b`` and all terms with one third derivative.
+
+        Arguments:
+            branch: Of ``log(1 - z)``, see `PrincipalFlow`.
+            matvec: ``A = h H``.
+            third: ``h^2 D^3E[v, w]``, bilinear.
+            vector: ``b``, the gradient.
         """

@@ -2,9 +2,10 @@
 
 import jax.numpy as jnp
 
-from .._custom_types import Params
+from .._custom_types import Array, Params
 from .._vectors import ravel, real_dtype, unravel
-from ._base import AbstractCurvature, SpectralFunction, SpectralImage
+from ._base import AbstractCurvature, CubicImage, SpectralFunction, SpectralImage, Third
+from .dense_cubic import dense_cubic_image
 from .hessian import Matvec, matrix_of
 from .matrix_function import matrix_function
 
@@ -47,3 +48,17 @@ class Dense(AbstractCurvature):
         image, eigenvalues = matrix_function(function, matrix_of(matvec, vector), b)
         rounding = jnp.asarray(jnp.finfo(b.dtype).eps, real_dtype(vector))
         return SpectralImage(unravel(image, vector), eigenvalues, rounding, jnp.asarray(b.size))
+
+    def apply_cubic(self, branch: str, matvec: Matvec, third: Third, vector: Params) -> CubicImage:
+        """The closed form in the eigenbasis; ``n^2`` third derivatives."""
+        b = ravel(vector)
+
+        def along(v: Array) -> Array:
+            direction = unravel(v, vector)
+            return matrix_of(lambda w: third(direction, w), vector)
+
+        A = matrix_of(matvec, vector)
+        image, eigenvalues, distance = dense_cubic_image(branch, A, along, b)
+        rounding = jnp.asarray(jnp.finfo(b.dtype).eps, real_dtype(vector))
+        value = unravel(image, vector)
+        return CubicImage(value, eigenvalues, rounding, jnp.asarray(b.size), distance)

@@ -22,3 +22,21 @@ def general_eigen(A: Array) -> tuple[Array, Array, Array]:
     """Eigenvalues, eigenvectors (columns) and the inverse of their matrix, of a complex matrix."""
     values, vectors = jnp.linalg.eig(A)
     return values, vectors, jnp.linalg.inv(vectors)
+
+
+def eigen(A: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues, eigenvectors (columns) and the inverse of their matrix.
+
+    A real matrix is taken as symmetric; a complex one is general.
+    """
+    if jnp.iscomplexobj(A):
+        return general_eigen(A)
+    values, vectors = symmetric_eigen(A)
+    return values, vectors, vectors.T
+
+
+@jax.custom_batching.sequential_vmap
+def left_singular(A: Array) -> tuple[Array, Array]:
+    """Left singular vectors (columns) and singular values, in decreasing order."""
+    vectors, values, _ = jnp.linalg.svd(A, full_matrices=False)
+    return vectors, values

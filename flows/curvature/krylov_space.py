@@ -12,6 +12,7 @@ import jax.tree_util as jtu
 from .._custom_types import Array, Flag, Integer, Params, Scalar
 from .._vectors import add_scaled, norm, real_dtype, scaled
 from .basis import Basis, inner_product
+from .eigen import eigen
 from .hessian import Matvec
 
 # A new direction shorter than this many roundings of A is noise: the space is invariant.
@@ -130,3 +131,34 @@ def _again(basis: Basis, j: Integer, carry: tuple[Params, Flag, Array], _: None)
 
     w, needed, column = carry
     return jax.lax.cond(needed, orthogonalise, rest, w, column), None
+
+
+def ritz(T: Array, count: Integer) -> tuple[Array, Array, Array]:
+    """Eigenvalues and eigenvectors (columns) of ``T``, and the components of ``e_1`` along them.
+
+    Where the space has fewer than ``k`` vectors, an eigenvalue is repeated with a component of
+    zero.
+    """
+    T, filling = filled(T, count)
+    values, vectors, inverse = eigen(T)
+    return without(filling, values), vectors, inverse[:, 0]
+
+
+def filled(T: Array, count: Integer) -> tuple[Array, Scalar]:
+    """``T`` with a number that is no eigenvalue on the diagonal beyond `count`, and that number.
+
+    So what belongs to the rows that are not there can be told from the spectrum. A real ``T`` is
+    symmetric but for rounding, in what is above the diagonal.
+    """
+    if not jnp.iscomplexobj(T):
+        below = jnp.diagonal(T, -1)
+        T = jnp.diag(jnp.diagonal(T)) + jnp.diag(below, -1) + jnp.diag(below, 1)
+    filling = jax.lax.stop_gradient(1 + 2 * jnp.max(jnp.sum(jnp.abs(T), axis=1)))
+    diagonal = jnp.where(jnp.arange(T.shape[0]) < count, jnp.zeros_like(filling), filling)
+    return T + jnp.diag(diagonal.astype(T.dtype)), filling
+
+
+def without(filling: Scalar, eigenvalues: Array) -> Array:
+    """The eigenvalues, another one in the place of each that is the filling."""
+    of_filling = jnp.abs(eigenvalues - filling.astype(eigenvalues.dtype)) < filling / 4
+    return jnp.where(of_filling, eigenvalues[jnp.argmin(of_filling)], eigenvalues)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._custom_types import Array
 from ._base import SpectralFunction
-from .eigen import general_eigen, symmetric_eigen
+from .eigen import eigen
 
 # Nodes and weights on [0, 1]: exact to rounding for what `divided_differences` asks of them.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -32,7 +32,7 @@ def matrix_function(function: SpectralFunction, A: Array, b: Array) -> tuple[Arr
 
     .. math:: V^{-1}\, \mathrm{d}(f(A))\, V = f[z_i, z_j] \circ (V^{-1}\, \mathrm{d}A\, V)
     """
-    values, vectors, inverse = _eigen(A)
+    values, vectors, inverse = eigen(A)
     components = inverse @ b
     coefficients = function(values) * components.astype(_result_dtype(function, values))
     return vectors.astype(coefficients.dtype) @ coefficients, values
@@ -41,7 +41,7 @@ def matrix_function(function: SpectralFunction, A: Array, b: Array) -> tuple[Arr
 @matrix_function.defjvp
 def _matrix_function_jvp(function, primals, tangents):
     (A, b), (dA, db) = primals, tangents
-    values, vectors, inverse = _eigen(A)
+    values, vectors, inverse = eigen(A)
     components = inverse @ b
     dtype = _result_dtype(function, values)
     image = function(values)
@@ -78,14 +78,6 @@ def divided_differences(function: SpectralFunction, z: Array) -> Array:
     close &= jnp.abs(change - gap.astype(mean.dtype) * mean) <= sizes / 128
     safe = jnp.where(close, jnp.ones_like(gap), gap).astype(image.dtype)
     return jnp.where(close, mean, change / safe)
-
-
-def _eigen(A: Array) -> tuple[Array, Array, Array]:
-    """Eigenvalues, eigenvectors (columns) and the inverse of their matrix."""
-    if jnp.iscomplexobj(A):
-        return general_eigen(A)
-    values, vectors = symmetric_eigen(A)
-    return values, vectors, vectors.T
 
 
 def _result_dtype(function: SpectralFunction, z: Array) -> jnp.dtype:

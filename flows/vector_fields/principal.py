@@ -12,9 +12,10 @@ from .._checks import one_of
 from .._complex_state import ComplexState, join, split
 from .._custom_types import Params, PyTree, Scalar, VectorField
 from .._problem import Problem
-from .._vectors import add_scaled, norm, size
+from .._vectors import add_scaled, norm, scaled, size
 from ..curvature import (
     AbstractCurvature,
+    CubicImage,
     SpectralImage,
     check_curvature,
     resolve,
@@ -25,7 +26,7 @@ from ..curvature.spectral_functions import BRANCHES
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._base import AbstractFlow
 
-_CORRECTIONS = (None, "third-order")
+_CORRECTIONS = (None, "third-order", "cubic")
 
 
 class PrincipalFlow(AbstractFlow):
@@ -56,18 +57,38 @@ class PrincipalFlow(AbstractFlow):
     ``log|1 - z|``: a real flow that needs no continuation and models every second iterate; it is
     exact on quadratics at even steps and has no sign at odd ones.
 
+    ``correction="cubic"`` is the second principal flow: it adds every term with exactly one third
+    derivative ``T = D^3E``, in all powers of ``h``,
+
+    .. math::
+        -\frac{h^2}{2} \sum_{jk} T_{ijk}\, (g \cdot u_j)(g \cdot u_k)\,
+        \frac{G_i(\mu_j \mu_k) - G_i(\mu_j) - G_i(\mu_k) + G_i(1)}{h^2 \lambda_j \lambda_k},
+        \qquad G_i(x) = \frac{\log x - \log \mu_i}{x - \mu_i}
+
+    with ``mu = 1 - h lambda``. One step then differs by ``O(h^5)``, and quadratics are still exact.
+    It has poles: where ``mu_j mu_k = mu_i`` but the logarithms differ by ``2 pi i``, which is where
+    an oscillation (``h lambda_j = h lambda_k = 2``) drives a flat direction. Close to a pole the
+    field is large and wrong; ``resonance_distance`` says how close.
+    ``branch="real", correction="cubic"`` has none: it is the flow of every second iterate, real,
+    and the one to follow a trajectory through the edge of stability with.
+
     One evaluation costs a gradient and a function of the Hessian, see `flows.Dense` and
-    `flows.Krylov`; at complex points about four times as much.
+    `flows.Krylov`; at complex points about four times as much. The cubic term costs some hundred
+    Hessian-vector products more (`Krylov`) or ``n^2`` third derivatives (`Dense`), and is not for
+    reverse mode.
 
     Diagnostics at every step: ``imaginary_part``, the norm ``|Im theta|`` in units of the
     parameters; ``largest_h_lambda``, the largest ``Re h lambda``; ``singularity_distance``, the
     smallest ``|1 - h lambda|``; ``curvature_error``, the estimated relative error of the field.
-    With `Krylov` the eigenvalues are those that the gradient has components along.
+    With `Krylov` the eigenvalues are those that the gradient has components along. With the cubic
+    term (not on the real branch) also ``resonance_distance``, how far the nearest pole is in units
+    of what stands over it: at 1 it contributes as much as everything else, and below the field is
+    not to be believed. Infinite where there is none.
 
     Attributes:
         branch: ``"continued"``, ``"principal"`` or ``"real"``.
-        correction: None, or ``"third-order"`` to add ``-(h^2/12) D^3E[g, g]``: one step then
-            differs by ``O(h^4)``, and quadratics are still exact.
+        correction: None; ``"third-order"`` to add ``-(h^2/12) D^3E[g, g]``: one step then
+            differs by ``O(h^4)``, and quadratics are still exact; or ``"cubic"``, above.
         curvature: ``flows.Dense()``, ``flows.Krylov(...)``, or ``"auto"``: the first for up to 64
             parameters. ``Trajectory.stats["curvature"]`` says which.
 
@@ -93,7 +114,7 @@ class PrincipalFlow(AbstractFlow):
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin, On a continuous time model of gradient descent dynamics
         and instability in deep learning (2023), arXiv:2302.01952. The continued and the real branch
-        are this library's.
+        and the cubic term are this library's.
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
@@ -166,14 +187,24 @@ class PrincipalFlow(AbstractFlow):
 
     def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:
         _, image = self._image(problem, params)
-        return {
+        spectrum = {
             "largest_h_lambda": jnp.max(image.eigenvalues.real),
             "singularity_distance": jnp.min(jnp.abs(1 - image.eigenvalues)),
             "curvature_error": image.error,
         }
+        if isinstance(image, CubicImage) and self.branch != "real":
+            spectrum["resonance_distance"] = image.resonance_distance
+        return spectrum
 
     def _image(self, problem: Problem, params: Params) -> tuple[Params, SpectralImage]:
-        """The gradient ``g``, and ``alpha(h H) g``."""
+        """The gradient ``g``, and ``alpha(h H) g``, with the cubic term if there is one."""
         gradient, matvec = scaled_hessian(problem, params)
         curvature = resolve(self.curvature, size(params))
-        return gradient, curvature.apply(rounded_alpha(self.branch), matvec, gradient)
+        if self.correction != "cubic":
+            return gradient, curvature.apply(rounded_alpha(self.branch), matvec, gradient)
+        h = problem.optimizer.step_time
+
+        def third(v: Params, w: Params) -> Params:
+            return scaled(h**2, problem.third_derivative(params, v, w))
+
+        return gradient, curvature.apply_cubic(self.branch, matvec, third, gradient)

@@ -1,5 +1,6 @@
 """Run time and memory of the principal flow against the Hessian-vector products it is made of."""
 
+import functools as ft
 import json
 import pathlib
 import subprocess
@@ -49,7 +50,8 @@ def at_a_point(widths, examples, dtype, kind):
 
 @eqx.filter_jit
 def field(flow, problem, params):
-    return flow.vector_field(problem)(0.0, split(params), None)
+    y = params if flow.branch == "real" else split(params)
+    return flow.vector_field(problem)(0.0, y, None)
 
 
 @eqx.filter_jit
@@ -147,6 +149,30 @@ def test_dense():
         jax.block_until_ready(run())
         seconds[name] = time.perf_counter() - start
     report("3,466 parameters, float64", seconds, "krylov")
+
+
+@pytest.mark.parametrize(
+    ("widths", "h_lambda"),
+    [(HUNDRED_THOUSAND, 0.5), (HUNDRED_THOUSAND, 1.7), (HUNDRED_THOUSAND, 2.1), (MILLION, 2.1)],
+)
+def test_cubic_term(widths, h_lambda):
+    """In units of one Hessian-vector product, of a run of 24 in one program."""
+    problem, params = at_a_point(widths, 128, "float32", "real")
+    rate = h_lambda / float(jnp.max(image(problem, params).eigenvalues.real))
+    problem = eqx.tree_at(lambda p: p.optimizer, problem, flows.GradientDescent(rate))
+    contestants = {
+        branch: flows.PrincipalFlow(branch, "cubic", flows.Krylov())
+        for branch in ("continued", "real")
+    }
+    seconds = medians(
+        3,
+        products=lambda: products(problem, params),
+        **{name: ft.partial(field, flow, problem, params) for name, flow in contestants.items()},
+    )
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    report(f"cubic term, {size:,} parameters, float32, h lambda = {h_lambda}", seconds, "products")
+    for name in contestants:
+        print(f"  {name}: {seconds[name] / seconds['products'] * MATVECS:.0f} products")
 
 
 @pytest.mark.parametrize("substeps", [None, 2], ids=["default", "two-substeps"])

@@ -1,0 +1,123 @@
+"""The cubic term matrix-free against the closed form, and the rule that it is made of."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.integrate
+from helpers import tanh_network
+
+import flows
+from flows._problem import make_problem
+from flows._vectors import scaled
+from flows.curvature.hessian import scaled_hessian
+from flows.curvature.logistic_rule import logistic_rule
+from flows.curvature.rounded_alpha import rounded_alpha
+
+NETWORK, NETWORK_START = tanh_network()
+
+
+def weight(t):
+    return np.pi / 2 / np.cosh(np.pi * t) ** 2
+
+
+@pytest.mark.parametrize("n", [2, 6, 24])
+def test_the_rule_integrates_polynomials(n):
+    t, w = logistic_rule(n)
+    assert np.abs(t[n // 2 :] + t[: n // 2]).max() == 0
+    for power in range(0, min(2 * n, 16), 2):
+        exact, _ = scipy.integrate.quad(lambda t, p=power: weight(t) * t**p, -20, 20)
+        assert w @ t**power == pytest.approx(exact, rel=1e-10)
+
+
+def test_the_rule_has_the_kernel_of_the_cubic_term():
+    # x / (e^x - 1) = integral of K(t) e^((it - 1/2) x); the reference's errors by nodes.
+    x = np.linspace(-1.2, 1.2, 25)
+    for n, bound in ((4, 1e-4), (8, 1e-8), (12, 1e-12)):
+        t, w = logistic_rule(n)
+        found = np.exp(np.outer(x, 1j * t - 0.5)) @ w
+        exact = np.where(x == 0, 1, x / np.where(x == 0, 1, np.expm1(x)))
+        assert np.abs(found - exact).max() < bound
+
+
+def term(loss, x, h, branch, curvature):
+    """The cubic term alone, and the image."""
+    problem, x = make_problem(loss, x, flows.GradientDescent(h))
+    gradient, matvec = scaled_hessian(problem, x)
+
+    def third(v, w):
+        return scaled(h**2, problem.third_derivative(x, v, w))
+
+    image = curvature.apply_cubic(branch, matvec, third, gradient)
+    principal = curvature.apply(rounded_alpha(branch), matvec, gradient)
+    return image.value - principal.value, image
+
+
+@pytest.fixture(scope="module")
+def iterates():
+    path = flows.iterate(NETWORK, NETWORK_START, flows.GradientDescent(0.5), 40).params
+    return path[jnp.array([5, 30])]
+
+
+@pytest.mark.parametrize(
+    ("branch", "curvature", "allowed"),
+    [
+        ("continued", flows.Krylov(24), 1e-3),
+        ("continued", flows.Krylov(36, nodes=40), 1e-6),
+        ("real", flows.Krylov(24), 1e-3),
+    ],
+)
+def test_against_the_closed_form(branch, curvature, allowed, iterates):
+    # Of the rates the largest eigenvalue is at 0.5, 1.7 and 2.1.
+    for x in iterates:
+        sharpness = float(jnp.linalg.eigvalsh(jax.hessian(NETWORK)(x))[-1])
+        dense = jax.jit(lambda x, h: term(NETWORK, x, h, branch, flows.Dense()))
+        krylov = jax.jit(lambda x, h: term(NETWORK, x, h, branch, curvature))
+        for z in (0.5, 1.7, 2.1):
+            expected, image = dense(x, z / sharpness)
+            found, estimated = krylov(x, z / sharpness)
+            error = float(jnp.linalg.norm(found - expected))
+            assert error < allowed * float(jnp.linalg.norm(expected))
+            # The estimate is of the whole field.
+            size = float(jnp.linalg.norm(image.value))
+            assert error < 30 * size * float(estimated.error)
+            if curvature.nodes == "auto":
+                assert size * float(estimated.error) < 30 * error
+                assert int(estimated.matvecs) < 400
+
+
+@pytest.mark.parametrize(("n", "branch"), [(1, "real"), (2, "continued"), (4, "continued")])
+def test_few_dimensions_and_nothing_there(branch, n):
+    random = np.random.default_rng(n)
+    matrix = random.normal(size=(n, n))
+
+    def loss(x):
+        return jnp.sum(jnp.cos(matrix @ x)) + x @ x / 3
+
+    x = jnp.asarray(random.normal(size=n))
+    arguments = (0.4, branch, flows.Krylov(8, nodes=24))
+    expected, _ = term(loss, x, 0.4, branch, flows.Dense())
+    found, _ = term(loss, x, *arguments)
+    assert np.abs(np.asarray(found - expected)).max() < 1e-8 * np.abs(np.asarray(expected)).max()
+    for nothing in (lambda x: 0.0 * jnp.sum(x), lambda x: x @ x / 2 + x[0]):
+        found, image = term(nothing, x, *arguments)
+        assert np.abs(np.asarray(found)).max() < 1e-14
+        assert np.isfinite(np.asarray(image.value)).all()
+        assert np.isinf(float(image.resonance_distance))
+
+
+def test_vmap(iterates):
+    def one(x, h):
+        return term(NETWORK, x, h, "continued", flows.Krylov(16))[0]
+
+    rates = jnp.array([0.1, 0.4])
+    together = jax.vmap(one, (None, 0))(iterates[0], rates)
+    for rate, found in zip(rates, together, strict=True):
+        expected, _ = term(NETWORK, iterates[0], rate, "continued", flows.Dense())
+        assert float(jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected)) < 2e-3
+
+
+@pytest.mark.parametrize("nodes", [0, 3, -2, 1.5, "many", True])
+def test_messages(nodes):
+    with pytest.raises(flows.InvalidOptionError, match=r'nodes must be "auto" or an even integer'):
+        flows.Krylov(nodes=nodes)
