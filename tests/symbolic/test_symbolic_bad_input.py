@@ -1,0 +1,162 @@
+"""Every misuse of the symbolic half has a typed error that says what to do."""
+
+import pytest
+import sympy
+
+import symbolic
+
+x, y = sympy.symbols("x y", real=True)
+CUBIC = x**3 / 3 - x
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: symbolic.critical_points(3), "InvalidSymbolsError", "has no symbols"),
+        (lambda: symbolic.critical_points("x**2"), "InvalidExpressionError", r"symbolic\.parse"),
+        (lambda: symbolic.critical_points([x]), "InvalidExpressionError", "one scalar expression"),
+        (
+            lambda: symbolic.critical_points(sympy.Matrix([x, y])),
+            "InvalidExpressionError",
+            "one scalar expression",
+        ),
+        (lambda: symbolic.critical_points(x > 0), "InvalidExpressionError", "one scalar"),
+        (lambda: symbolic.critical_points(sympy.I * x), "InvalidExpressionError", "is complex"),
+        (
+            lambda: symbolic.critical_points(sympy.Symbol("u") ** 2),
+            "InvalidSymbolsError",
+            r"u is not declared real. Write u = sympy\.Symbol\('u', real=True\)",
+        ),
+        (
+            lambda: symbolic.critical_points(x**2, sympy.Symbol("x")),
+            "InvalidSymbolsError",
+            "other assumptions are other symbols",
+        ),
+        (lambda: symbolic.critical_points(x**2, [x, x]), "InvalidSymbolsError", "repeat one"),
+        (
+            lambda: symbolic.critical_points(x**2 / 2 - sympy.sin(x)),
+            "NotSolvedError",
+            r"between=\(-10, 10\)",
+        ),
+        (
+            lambda: symbolic.critical_points(sympy.exp(x) + sympy.cos(y)),
+            "NotSolvedError",
+            "several variables",
+        ),
+        (
+            lambda: symbolic.critical_points(x**2 * y, between=(0, 1)),
+            "InvalidOptionError",
+            "losses of one symbol",
+        ),
+        (
+            lambda: symbolic.critical_points(sympy.erf(x) ** 2, between=(-1, 1)),
+            "NotSolvedError",
+            "no interval arithmetic for erf",
+        ),
+        (
+            lambda: symbolic.critical_points((1 - sympy.cos(x)) ** 2, between=(-1, 1)),
+            "NotSolvedError",
+            "has a multiple root near",
+        ),
+        (
+            lambda: symbolic.critical_points(sympy.cos(9 * x), between=(-99, 99), max_work=1),
+            "TooMuchWorkError",
+            "max_work=10",
+        ),
+        (
+            lambda: symbolic.critical_points((x**9 + y**9 - x * y) ** 2),
+            "TooMuchWorkError",
+            "max_work=289",
+        ),
+        (
+            lambda: symbolic.critical_points(sum(sympy.sin(k * x) for k in range(1, 80))),
+            "TooMuchWorkError",
+            "more than 150 operations",
+        ),
+        (lambda: symbolic.threshold(CUBIC, 2), "InvalidPointError", "the derivative along x is 3"),
+        (lambda: symbolic.threshold(CUBIC, {y: 1}), "InvalidSymbolsError", "y does not occur"),
+        (lambda: symbolic.threshold(CUBIC, (1, 2)), "InvalidPointError", "2 coordinates"),
+        (lambda: symbolic.threshold(CUBIC, "here"), "InvalidPointError", "not a number"),
+        (lambda: symbolic.threshold(CUBIC, sympy.I), "InvalidPointError", "not a real number"),
+        (
+            lambda: symbolic.threshold(sympy.Abs(x), 0),
+            "NonSmoothPointError",
+            "no real second derivative at x = 0",
+        ),
+        (
+            lambda: symbolic.threshold(sympy.Max(x**2, x), 0),
+            "NonSmoothPointError",
+            "inside a smooth piece",
+        ),
+        (lambda: symbolic.threshold(sympy.log(x), 0), "NonSmoothPointError", "x = 0"),
+        (
+            lambda: symbolic.flip((x * y - 1) ** 2, {x: 1, y: 1}),
+            "InvalidPointError",
+            "positive definite",
+        ),
+        (
+            lambda: symbolic.flip(x**2 + y**2, {x: 0, y: 0}),
+            "NotSolvedError",
+            "no single eigenvalue",
+        ),
+        (lambda: symbolic.flip(x**2, 0).half_width(1), "InvalidStepError", "degenerate"),
+        (
+            lambda: symbolic.flip(sympy.cosh(x), 0).half_width(3),
+            "InvalidStepError",
+            "Take a step below 2",
+        ),
+        (lambda: symbolic.classify(1, 0), "InvalidStepError", "positive and finite, got 0"),
+        (lambda: symbolic.classify(1, -1), "InvalidStepError", "got -1"),
+        (lambda: symbolic.classify(1, "a"), "InvalidStepError", "got 'a'"),
+        (lambda: symbolic.classify(1, sympy.oo), "InvalidStepError", "got oo"),
+        (
+            lambda: symbolic.critical_points(x**3 - 2 * x)[0].intervals(0),
+            "InvalidOptionError",
+            "width must be positive",
+        ),
+    ],
+)
+def test_messages(call, error, message):
+    with pytest.raises(getattr(symbolic, error), match=message) as caught:
+        call()
+    assert isinstance(caught.value, symbolic.SymbolicError)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("__import__('os')", "is not allowed"),
+        ("().__class__", "is not allowed"),
+        ("x.diff()", "is not allowed"),
+        ("[x for x in (1,)]", "is not allowed"),
+        ("lambda: 1", "is not allowed"),
+        ("open(x)", "is not allowed"),
+        ("'x'", "is not allowed"),
+        ("True", "is not allowed"),
+        ("x if x else 1", "is not allowed"),
+        ("sin(x, evaluate=x)", "is not allowed"),
+        ("_x", "start with a letter"),
+        ("sin", r"sin is a function. Write sin\(x\)"),
+        ("sin(x, x)", "does not take 2 arguments"),
+        ("x +", "is not an expression"),
+        ("", "1 to 2000 characters"),
+        ("x" * 2001, "1 to 2000 characters"),
+        ("x**65", "the exponent 65 is too large"),
+        ("((9**64)**64)**64", "too large"),
+        ("1/0", "divides by zero"),
+        ("1e999", "infinite"),
+    ],
+)
+def test_text_that_is_not_arithmetic_is_refused(text, message):
+    with pytest.raises(symbolic.ForbiddenExpressionError, match=message):
+        symbolic.parse(text)
+
+
+def test_text_that_is_arithmetic():
+    assert (
+        symbolic.parse("0.3*x^2 + sqrt(2)*pi")
+        == sympy.Rational(3, 10) * x**2 + sympy.sqrt(2) * sympy.pi
+    )
+    assert symbolic.parse("logcosh(x) - +abs(-x)") == sympy.log(sympy.cosh(x)) - sympy.Abs(x)
+    (symbol,) = symbolic.parse("mu", {"mu": {"positive": True}}).free_symbols
+    assert symbol.is_positive
