@@ -1,7 +1,14 @@
 """Exact step-size thresholds, orbits and modified equations, with sympy."""
 
+from ._crises import Crisis as Crisis
+from ._crises import crisis as crisis
 from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import critical_points as critical_points
+from ._cycles import Cycle as Cycle
+from ._cycles import SymmetricCycle as SymmetricCycle
+from ._cycles import cycles as cycles
+from ._cycles import orbit_step as orbit_step
+from ._cycles import symmetric_cycle as symmetric_cycle
 from ._errors import ForbiddenExpressionError as ForbiddenExpressionError
 from ._errors import InvalidExpressionError as InvalidExpressionError
 from ._errors import InvalidOptionError as InvalidOptionError
