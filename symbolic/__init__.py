@@ -1,5 +1,6 @@
 """Exact step-size thresholds, orbits and modified equations, with sympy."""
 
+from . import cases as cases
 from ._crises import Crisis as Crisis
 from ._crises import crisis as crisis
 from ._critical_points import CriticalPoint as CriticalPoint
@@ -23,8 +24,12 @@ from ._errors import TooMuchWorkError as TooMuchWorkError
 from ._flips import Flip as Flip
 from ._manifolds import CriticalManifold as CriticalManifold
 from ._parsing import parse as parse
+from ._table import json_table as json_table
+from ._table import latex_table as latex_table
+from ._table import table as table
 from ._thresholds import AlmostSurely as AlmostSurely
 from ._thresholds import almost_surely as almost_surely
 from ._thresholds import classify as classify
 from ._thresholds import flip as flip
 from ._thresholds import threshold as threshold
+from ._to_jax import to_jax as to_jax

@@ -1,0 +1,83 @@
+"""The command line: `python -m symbolic "(x**2+1)*(x-1)**2*(x-2)**2"`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from . import cases
+from ._critical_points import critical_points
+from ._errors import InvalidOptionError, SymbolicError
+from ._parsing import parse
+from ._table import json_table, latex_table, table
+
+SUCCESS, MISUSE = 0, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with a way out in place of the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISUSE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0, or 2 for misuse."""
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    if options.cases:
+        print("\n".join(f"{case.name:<20}  {case.loss}" for case in cases.CASES.values()))
+        return SUCCESS
+    if options.loss is None:
+        parser.error("give a loss such as 'x**4 - x**2', or --cases")
+    try:
+        points = critical_points(
+            *_read(options.loss, options.symbols, options.positive),
+            between=options.between,
+            max_work=options.max_work,
+        )
+    except SymbolicError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return MISUSE
+    write = json_table if options.json else latex_table if options.latex else table
+    print(write(points))
+    return SUCCESS
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m symbolic",
+        description="Every critical point of a loss, and the largest stable step of gradient "
+        "descent there, exactly.",
+    )
+    parser.add_argument("loss", nargs="?", help="arithmetic in symbols, or a name from --cases")
+    parser.add_argument("--symbols", help="the variables, x,y; other symbols are parameters")
+    parser.add_argument("--positive", default="", help="symbols that are positive, as mu,c")
+    parser.add_argument("--between", nargs=2, metavar=("A", "B"), help="search an interval only")
+    parser.add_argument("--max-work", type=int, default=200, help="default: %(default)s")
+    parser.add_argument("--cases", action="store_true", help="list the ready losses")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--latex", action="store_true", help="print a LaTeX tabular")
+    output.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _read(text: str, symbols: str | None, positive: str) -> tuple:
+    if text in cases.CASES:
+        return cases.CASES[text].loss, cases.CASES[text].symbols
+    names = [name for name in positive.split(",") if name]
+    loss = parse(text, {name: {"positive": True} for name in names})
+    if symbols is None:
+        return loss, None
+    known = {symbol.name: symbol for symbol in loss.free_symbols}
+    chosen = symbols.split(",")
+    for name in chosen:
+        if name not in known:
+            raise InvalidOptionError(
+                f"--symbols: {name!r} does not occur. The loss has {', '.join(sorted(known))}."
+            )
+    return loss, [known[name] for name in chosen]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
