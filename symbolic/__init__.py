@@ -23,6 +23,11 @@ from ._errors import SymbolicError as SymbolicError
 from ._errors import TooMuchWorkError as TooMuchWorkError
 from ._flips import Flip as Flip
 from ._manifolds import CriticalManifold as CriticalManifold
+from ._optimizers import FiniteSumThresholds as FiniteSumThresholds
+from ._optimizers import critical_damping as critical_damping
+from ._optimizers import finite_sum_thresholds as finite_sum_thresholds
+from ._optimizers import optimizer_threshold as optimizer_threshold
+from ._optimizers import runge_kutta_limit as runge_kutta_limit
 from ._parsing import parse as parse
 from ._table import json_table as json_table
 from ._table import latex_table as latex_table

@@ -1,0 +1,197 @@
+"""Thresholds of optimizers: closed forms of the reference, and plain iterations beside them."""
+
+import itertools as it
+import math
+import random
+
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import Rational as Q
+from sympy import sqrt
+
+import symbolic
+
+b1, momentum, lookahead, radius, learning_rate = sympy.symbols(
+    "b1 momentum lookahead radius learning_rate", positive=True
+)
+
+
+def same(a, b):
+    return sympy.simplify(a - b) == 0
+
+
+CLOSED = {
+    "gradient_descent": sympy.Integer(2),
+    "heavy_ball": 2 * (1 + momentum),
+    "nesterov": 2 * (1 + momentum) / (1 + 2 * momentum),
+    "look_ahead": 2 * (1 + momentum) / (1 + 2 * lookahead),
+    "ema_momentum": 2 * (1 + b1) / (1 - b1),
+    "adam": 2 * (1 + b1) / (1 - b1),
+    "nadam": 2 * (1 + b1) / ((1 - b1) * (1 + 2 * b1)),
+    "optimistic": Q(2, 3),
+    "extragradient": sympy.Integer(1),
+    # lambda < (sqrt(1 + 8 rho / h) - 1) / (2 rho), times h
+    "sharpness_aware": learning_rate * (sqrt(1 + 8 * radius / learning_rate) - 1) / (2 * radius),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_closed_forms(name):
+    assert same(symbolic.optimizer_threshold(name), CLOSED[name])
+
+
+def test_values_at_nine_tenths():
+    assert symbolic.optimizer_threshold("heavy_ball", momentum=0.9) == Q(19, 5)
+    assert symbolic.optimizer_threshold("adam", b1=0.9) == 38
+    assert abs(symbolic.optimizer_threshold("nesterov", momentum=0.9) - Q("1.357143")) < 1e-6
+    assert abs(symbolic.optimizer_threshold("nadam", b1=0.9) - Q("13.5714")) < 1e-4
+
+
+def heavy_ball(w, old, q, b=0.9):
+    return w + b * (w - old) - q * w, w
+
+
+def nesterov(w, old, q, b=0.9):
+    return w + b * (w - old) - q * (w + b * (w - old)), w
+
+
+def averaged(w, m, q, b=0.9):
+    m = b * m + (1 - b) * w
+    return w - q * m, m
+
+
+def averaged_twice(w, m, q, b=0.9):
+    m = b * m + (1 - b) * w
+    return w - q * (b * m + (1 - b) * w), m
+
+
+def look_ahead(w, old, q, b=0.9, a=0.3):
+    return w + b * (w - old) - q * (w + a * (w - old)), w
+
+
+def sharpness_aware(w, _, q):
+    return w - q * (w + 0.7 * q * w), _  # h = 1, rho = 0.7
+
+
+STEPS = {
+    "gradient_descent": (lambda w, o, q: (w - q * w, w), {}),
+    "heavy_ball": (heavy_ball, {"momentum": 0.9}),
+    "nesterov": (nesterov, {"momentum": 0.9}),
+    "look_ahead": (look_ahead, {"momentum": 0.9, "lookahead": 0.3}),
+    "ema_momentum": (averaged, {"b1": 0.9}),
+    "adam": (averaged, {"b1": 0.9}),
+    "nadam": (averaged_twice, {"b1": 0.9}),
+    "optimistic": (lambda w, o, q: (w - 2 * q * w + q * o, w), {}),
+    "extragradient": (lambda w, o, q: (w - q * (w - q * w), w), {}),
+    "sharpness_aware": (sharpness_aware, {"radius": 0.7, "learning_rate": 1}),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_by_iteration(name):
+    assert set(STEPS) == set(CLOSED)
+    step, hyperparameters = STEPS[name]
+    limit = float(symbolic.optimizer_threshold(name, **hyperparameters))
+    for factor, converges in ((0.5, True), (0.99, True), (1.01, False)):
+        w, state = 1.0, 0.9
+        for _ in range(20000):
+            w, state = step(w, state, factor * limit)
+            if abs(w) > 1e12:
+                break
+        assert (abs(w) < 1e-9) == converges
+
+
+def test_critical_damping():
+    assert {
+        sympy.expand(v) for v in symbolic.critical_damping("heavy_ball", momentum=momentum)
+    } == {sympy.expand((1 - sqrt(momentum)) ** 2), sympy.expand((1 + sqrt(momentum)) ** 2)}
+    found = symbolic.critical_damping("nesterov", momentum=momentum)
+    assert {sympy.simplify(v) for v in found} == {
+        1,
+        sympy.simplify(((1 - momentum) / (1 + momentum)) ** 2),
+    }
+
+
+def test_runge_kutta():
+    assert symbolic.runge_kutta_limit(1) == symbolic.runge_kutta_limit(2) == 2
+    for order, page in ((3, "2.51274532662"), (4, "2.78529356341")):
+        limit = symbolic.runge_kutta_limit(order)
+        assert abs(limit.evalf(20) - Q(page)) < Q("1e-11")
+        for factor, stable in ((0.99, True), (1.01, False)):
+            v = -float(limit) * factor
+            assert (abs(sum(v**k / math.factorial(k) for k in range(order + 1))) < 1) == stable
+
+
+def test_one_and_three():
+    found = symbolic.finite_sum_thresholds([1, 3])
+    assert (found.mean, found.mean_square, found.almost_sure) == (1, Q(4, 5), Q(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("repeats", "mean_square", "mean"),
+    [
+        (2, "1.458940", "1.6"),
+        (3, "2.122403", "2.263026"),
+        (4, "2.787337", "2.917880"),
+        (8, "5.451397", "5.574674"),
+    ],
+)
+def test_repeated_samples(repeats, mean_square, mean):
+    found = symbolic.finite_sum_thresholds([1, 3], repeats=repeats)
+    assert abs(found.mean_square.evalf(15) - Q(mean_square)) < Q("1e-6")
+    assert abs(found.mean.evalf(15) - Q(mean)) < Q("1e-6")
+    assert found.almost_sure == Q(4 * repeats, 3)
+
+
+def test_the_mean_of_twice_as_many_repeats_is_the_mean_square():
+    """Both average (1 - x a)^{2k}, with x the step of one repeat."""
+    for k in (1, 2, 4):
+        square = symbolic.finite_sum_thresholds([1, 3], repeats=k).mean_square
+        mean = symbolic.finite_sum_thresholds([1, 3], repeats=2 * k).mean
+        assert same(mean, 2 * square)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5), st.data())
+def test_batches_by_enumeration(curvatures, data):
+    size = data.draw(st.integers(1, len(curvatures)))
+    limit = symbolic.finite_sum_thresholds(curvatures, size).mean_square
+    batches = list(it.combinations(curvatures, size))
+    factors = [(1 - limit * Q(sum(batch), size)) ** 2 for batch in batches]
+    assert same(sum(factors) / len(batches), 1)
+
+
+@pytest.mark.parametrize(("step", "falls"), [(0.99 * 4 / 3, True), (1.01 * 4 / 3, False)])
+def test_almost_every_path(step, falls):
+    draw = random.Random(0)
+    for _ in range(5):
+        log = sum(math.log(abs(1 - step * draw.choice((1, 3)))) for _ in range(200_000))
+        assert (log < 0) == falls
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: symbolic.optimizer_threshold("momentum"), "there is no optimizer 'momentum'"),
+        (lambda: symbolic.optimizer_threshold("adam", beta=1), "no hyperparameter 'beta'"),
+        (lambda: symbolic.optimizer_threshold("adam", b1=1), r"b1 must be in \[0, 1\), got 1"),
+        (
+            lambda: symbolic.optimizer_threshold("sharpness_aware", radius=-1),
+            "radius must be positive",
+        ),
+        (lambda: symbolic.critical_damping("extragradient"), "has one mode"),
+        (lambda: symbolic.runge_kutta_limit(5), "order must be 1 to 4"),
+        (lambda: symbolic.finite_sum_thresholds([1, 2], 3), "do not fit 2 curvatures"),
+        (lambda: symbolic.finite_sum_thresholds([1, 2], 2, 2), "only batches of one"),
+    ],
+)
+def test_messages_of_optimizers(call, message):
+    with pytest.raises(symbolic.InvalidOptionError, match=message):
+        call()
+
+
+def test_a_negative_mean_curvature():
+    with pytest.raises(symbolic.InvalidStepError, match="the mean curvature must be positive"):
+        symbolic.finite_sum_thresholds([1, -3])
