@@ -23,6 +23,12 @@ from ._errors import SymbolicError as SymbolicError
 from ._errors import TooMuchWorkError as TooMuchWorkError
 from ._flips import Flip as Flip
 from ._manifolds import CriticalManifold as CriticalManifold
+from ._modified_equations import curl as curl
+from ._modified_equations import log_map_weights as log_map_weights
+from ._modified_equations import modified_equation as modified_equation
+from ._modified_equations import modified_field as modified_field
+from ._modified_equations import modified_loss as modified_loss
+from ._modified_equations import momentum_series as momentum_series
 from ._optimizers import FiniteSumThresholds as FiniteSumThresholds
 from ._optimizers import critical_damping as critical_damping
 from ._optimizers import finite_sum_thresholds as finite_sum_thresholds
@@ -38,3 +44,5 @@ from ._thresholds import classify as classify
 from ._thresholds import flip as flip
 from ._thresholds import threshold as threshold
 from ._to_jax import to_jax as to_jax
+from ._trees import tree_coefficients as tree_coefficients
+from ._trees import tree_text as tree_text

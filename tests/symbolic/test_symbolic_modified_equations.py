@@ -1,0 +1,278 @@
+"""Exact coefficients of modified equations, and their orders on the real iterates."""
+
+import time
+
+import mpmath
+import pytest
+import sympy
+from sympy import Rational as Q
+from sympy import cos, sin
+
+import symbolic
+
+x, y = sympy.symbols("x y", real=True)
+h = sympy.Symbol("h", positive=True)
+b, a = sympy.symbols("momentum lookahead")
+PLANE = x**4 / 4 + x**2 * y**2 / 2 + y**2 / 2 - x * y / 3
+ROSENBROCK = (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+def zero(expression):
+    return sympy.simplify(expression) == 0
+
+
+def scalars(loss, order):
+    return [field[0] for field in symbolic.modified_equation(loss, x, order)]
+
+
+def test_the_quartic_to_order_ten():
+    low = ["-1", "-3/2", "-7/2", "-39/4", "-59/2"]
+    page = [*low, "-1849/20", "-5831/20", "-254061/280", "-192649/70", "-162077/20"]
+    for j, (field, c) in enumerate(zip(scalars(x**4 / 4, 10), page, strict=True), 1):
+        assert field == Q(c) * x ** (2 * j + 1)
+
+
+def test_the_square_and_the_cubic():
+    page = [1, -1, Q(3, 2), Q(-8, 3), Q(31, 6), Q(-157, 15)]
+    for j, ((field,), c) in enumerate(
+        zip(symbolic.modified_field([y**2], [y], 6), page, strict=True)
+    ):
+        assert field == c * y ** (j + 2)
+    for j, (field, c) in enumerate(zip(scalars(x**3 / 3, 6), page, strict=True)):
+        assert field == -abs(c) * x ** (j + 2)
+
+
+def test_the_parabola_has_the_logarithm():
+    curvature = sympy.Symbol("c", positive=True)
+    for j, field in enumerate(scalars(curvature * x**2 / 2, 6), 1):
+        assert zero(field + curvature**j * x / j)
+
+
+def test_the_double_well():
+    f1 = -x * (x**2 - 1)
+    page = [
+        f1,
+        f1 * (3 * x**2 - 1) / 2,
+        f1 * (21 * x**4 - 15 * x**2 + 2) / 6,
+        f1 * (3 * x**2 - 1) * (13 * x**4 - 10 * x**2 + 1) / 4,
+        f1 * (885 * x**8 - 1315 * x**6 + 635 * x**4 - 115 * x**2 + 6) / 30,
+        f1 * (5547 * x**10 - 10305 * x**8 + 6855 * x**6 - 2025 * x**4 + 258 * x**2 - 10) / 60,
+    ]
+    for field, expected in zip(scalars((x**2 - 1) ** 2 / 4, 6), page, strict=True):
+        assert sympy.expand(field - expected) == 0
+
+
+def test_the_cosine():
+    page = [
+        sin(x),
+        -sin(2 * x) / 4,
+        (5 * cos(2 * x) + 3) * sin(x) / 24,
+        -sin(2 * x) / 48 - 5 * sin(4 * x) / 96,
+        (321 * sin(x) ** 4 - 460 * sin(x) ** 2 + 144) * sin(x) / 720,
+    ]
+    numbers = (
+        "0.84147098480789651",
+        "-0.22732435670642042",
+        "0.032230646356400680",
+        "0.020473100238419561",
+        "-0.024279541335212329",
+    )
+    for field, expected, number in zip(scalars(cos(x), 5), page, numbers, strict=True):
+        assert zero(field - expected)
+        assert abs(field.subs(x, 1).evalf(20) - Q(number)) < Q("1e-17")
+
+
+def test_two_variables_to_order_six_in_time():
+    start = time.perf_counter()
+    fields = symbolic.modified_equation(PLANE, (x, y), 6)
+    assert time.perf_counter() - start < 10
+    page = [
+        ("-3/5", "-269/375"),
+        ("-25559/28125", "-7277/9375"),
+        ("-4227811/2109375", "-17454169/12656250"),
+        ("-321317179/63281250", "-997945201/316406250"),
+        ("-1630650863989/118652343750", "-973462733731/118652343750"),
+        ("-204357423681697/5339355468750", "-134194577622509/5932617187500"),
+    ]
+    for field, expected in zip(fields, page, strict=True):
+        values = [c.subs({x: Q(4, 5), y: Q(3, 5)}) for c in field]
+        assert values == [Q(v) for v in expected]
+
+
+def test_rosenbrock():
+    page = [
+        ("-47", "-50"),
+        ("-7397", "-9700"),
+        ("-4256288/3", "-6617900/3"),
+        ("-904616782/3", "-1493916400/3"),
+        ("-934326562256/15", "-107693430080"),
+        ("-10195550157104", "-62556181990880/3"),
+    ]
+    fields = symbolic.modified_equation(ROSENBROCK, (x, y), 6)
+    for field, expected in zip(fields, page, strict=True):
+        assert [c.subs({x: Q(-1, 2), y: Q(1, 2)}) for c in field] == [Q(v) for v in expected]
+    assert symbolic.curl(fields[1], (x, y)) == (0,)
+    (twist,) = symbolic.curl(fields[2], (x, y))
+    inner = 120000 * x**5 - 80000 * x**3 * y + 40400 * x**3 - 600 * x**2
+    inner += -40000 * x * y**2 - 39600 * x * y + 99 * x - 200 * y - 99
+    # The page gives d_x F_y - d_y F_x of F = -f_3.
+    assert sympy.expand(-twist + Q(800, 3) * inner) == 0
+
+
+TREES = {
+    2: {"f'f": "-1/2"},
+    3: {"f''(f,f)": "1/12", "f'f'f": "1/3"},
+    4: {"f''(f,f'f)": "-1/12", "f'f''(f,f)": "-1/12", "f'f'f'f": "-1/4"},
+    5: {
+        "f''(f,f''(f,f))": "1/120",
+        "f''(f,f'f'f)": "1/20",
+        "f''(f'f,f'f)": "1/60",
+        "f'f''(f,f'f)": "1/10",
+        "f'f'f''(f,f)": "3/40",
+        "f'f'f'f'f": "1/5",
+        "f'''(f,f,f'f)": "-1/120",
+        "f'f'''(f,f,f)": "1/180",
+        "f''''(f,f,f,f)": "-1/720",
+    },
+    6: {
+        "f''(f,f'f''(f,f))": "-1/120",
+        "f''(f,f'f'f'f)": "-1/30",
+        "f''(f'f,f'f'f)": "-1/60",
+        "f'f''(f,f''(f,f))": "-1/60",
+        "f'f''(f,f'f'f)": "-1/15",
+        "f'f''(f'f,f'f)": "-1/40",
+        "f'f'f''(f,f'f)": "-1/10",
+        "f'f'f'f''(f,f)": "-1/15",
+        "f'f'f'f'f'f": "-1/6",
+        "f'''(f,f,f''(f,f))": "1/240",
+        "f'''(f,f,f'f'f)": "1/120",
+        "f'''(f,f'f,f'f)": "1/120",
+        "f''(f,f'''(f,f,f))": "1/360",
+        "f'f'f'''(f,f,f)": "-1/120",
+        "f''''(f,f,f,f'f)": "1/360",
+        "f'f''''(f,f,f,f)": "1/720",
+    },
+}
+
+
+def test_rooted_trees():
+    fields = symbolic.tree_coefficients(6)
+    for nodes, page in TREES.items():
+        found = {symbolic.tree_text(tree): c for tree, c in fields[nodes - 1].items()}
+        assert {canonical(k): v for k, v in found.items()} == {
+            canonical(k): Q(v) for k, v in page.items()
+        }
+
+
+def canonical(text):
+    """The tree as nested sorted tuples, read from the text alone."""
+
+    def read(position):
+        primes, position = 0, position + 1
+        while position < len(text) and text[position] == "'":
+            primes, position = primes + 1, position + 1
+        branches = []
+        if primes == 1:
+            branch, position = read(position)
+            branches.append(branch)
+        elif primes:
+            while text[position] in "(,":
+                branch, position = read(position + 1)
+                branches.append(branch)
+            position += 1
+        assert len(branches) == primes
+        return tuple(sorted(branches)), position
+
+    tree, end = read(0)
+    assert end == len(text)
+    return tree
+
+
+def test_momentum():
+    heavy = symbolic.momentum_series(4, lookahead=0)
+    page = [
+        -1 / (1 - b),
+        -(1 + b) / (2 * (1 - b) ** 3),
+        -(b**2 + 4 * b + 1) / (3 * (1 - b) ** 5),
+        -(1 + b) * (b**2 + 8 * b + 1) / (4 * (1 - b) ** 7),
+    ]
+    assert all(zero(c - p) for c, p in zip(heavy, page, strict=True))
+    nesterov = symbolic.momentum_series(3, lookahead=b)
+    page = [
+        -1 / (1 - b),
+        -(2 * b**2 - b + 1) / (2 * (1 - b) ** 3),
+        -(3 * b**4 - 3 * b**3 + 7 * b**2 - 2 * b + 1) / (3 * (1 - b) ** 5),
+    ]
+    assert all(zero(c - p) for c, p in zip(nesterov, page, strict=True))
+    third = b**2 + 4 * b + 1 - 3 * a * (1 - b) * (b + 2) + 3 * a**2 * (1 - b) ** 2
+    assert zero(symbolic.momentum_series(3)[2] + third / (3 * (1 - b) ** 5))
+    with mpmath.workdps(40):
+        q, beta = mpmath.mpf("1e-4"), mpmath.mpf("0.5")
+        root = ((1 + beta - q) + mpmath.sqrt((1 + beta - q) ** 2 - 4 * beta)) / 2
+        partial = sum(
+            mpmath.mpf(str(c)) * q**k for k, c in enumerate(symbolic.momentum_series(5, 0, 0.5), 1)
+        )
+        assert abs(mpmath.log(root) - partial) < 1e-18
+
+
+def test_modified_losses():
+    fields = symbolic.modified_equation(PLANE, (x, y), 2)
+    modified = symbolic.modified_loss(PLANE)
+    for i, s in enumerate((x, y)):
+        assert sympy.expand(-sympy.diff(modified, s) - fields[0][i] - h * fields[1][i]) == 0
+    heavy = symbolic.modified_loss(x**2 / 2, momentum=b)
+    # (1 - b) x' = -grad E~ has the rate c_1 + h c_2 of the slow mode.
+    c1, c2 = symbolic.momentum_series(2, lookahead=0)
+    assert zero(-sympy.diff(heavy, x) / ((1 - b) * x) - c1 - h * c2)
+
+
+def test_log_map_weights():
+    page = {
+        1: "-1 1",
+        2: "-3/2 2 -1/2",
+        3: "-11/6 3 -3/2 1/3",
+        4: "-25/12 4 -3 4/3 -1/4",
+        5: "-137/60 5 -5 10/3 -5/4 1/5",
+        6: "-49/20 6 -15/2 20/3 -15/4 6/5 -1/6",
+    }
+    for order, text in page.items():
+        assert symbolic.log_map_weights(order) == [Q(w) for w in text.split()]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_one_step_is_the_flow_to_the_next_order(order):
+    """Taylor-integrated flow of the truncated field against one plain step: slope order + 1."""
+    fields = symbolic.modified_equation(PLANE, (x, y), order)
+    errors = []
+    with mpmath.workdps(30):
+        call = sympy.lambdify((x, y), fields, "mpmath")
+        start = [mpmath.mpf("0.8"), mpmath.mpf("0.6")]
+        for step in (mpmath.mpf("0.02"), mpmath.mpf("0.01")):
+
+            def slope(_, w, step=step):
+                parts = call(*w)
+                return [sum(step**j * part[i] for j, part in enumerate(parts)) for i in range(2)]
+
+            flow = mpmath.odefun(slope, 0, start)(step)
+            descent = [s + step * g for s, g in zip(start, call(*start)[0], strict=True)]
+            errors.append(mpmath.norm([f - d for f, d in zip(flow, descent, strict=True)]))
+    assert abs(float(mpmath.log(errors[0] / errors[1], 2)) - order - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: symbolic.modified_equation(PLANE, (x, y), 6, max_terms=10),
+            "TooMuchWorkError",
+            "max_terms=40",
+        ),
+        (lambda: symbolic.modified_equation(PLANE, (x, y), 0), "InvalidOptionError", "order"),
+        (lambda: symbolic.modified_field([x], [x, y]), "InvalidOptionError", "1 components for 2"),
+        (lambda: symbolic.modified_loss(x**2, momentum=1), "InvalidOptionError", r"in \[0, 1\)"),
+        (lambda: symbolic.tree_coefficients(9), "TooMuchWorkError", "max_order=9"),
+    ],
+)
+def test_messages_of_modified_equations(call, error, message):
+    with pytest.raises(getattr(symbolic, error), match=message):
+        call()
