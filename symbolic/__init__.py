@@ -1,6 +1,7 @@
 """Exact step-size thresholds, orbits and modified equations, with sympy."""
 
 from . import cases as cases
+from . import networks as networks
 from ._crises import Crisis as Crisis
 from ._crises import crisis as crisis
 from ._critical_points import CriticalPoint as CriticalPoint
@@ -35,6 +36,7 @@ from ._optimizers import finite_sum_thresholds as finite_sum_thresholds
 from ._optimizers import optimizer_threshold as optimizer_threshold
 from ._optimizers import runge_kutta_limit as runge_kutta_limit
 from ._parsing import parse as parse
+from ._step import descent_step as descent_step
 from ._table import json_table as json_table
 from ._table import latex_table as latex_table
 from ._table import table as table

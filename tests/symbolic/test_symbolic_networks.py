@@ -1,0 +1,360 @@
+"""Chains, deep linear networks, factorisations and ReLU, against Hessians made here."""
+
+import math
+import random
+import time
+
+import numpy as np
+import pytest
+import sympy
+from sympy import Rational as Q
+from sympy import sqrt
+
+import symbolic
+from symbolic import networks
+
+h, mu = sympy.symbols("h mu", positive=True)
+x, y = sympy.symbols("x y", real=True)
+
+
+def same(a, b):
+    return sympy.simplify(a - b) == 0
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_the_hessian_of_a_chain_is_of_rank_one(depth):
+    chain = networks.scalar_chain(depth)
+    *rest, last = chain.symbols
+    minimum = {last: mu / sympy.prod(rest)}
+    hessian = sympy.hessian(chain.loss, chain.symbols).subs(minimum)
+    assert (hessian - chain.hessian.subs(minimum)).applyfunc(sympy.simplify).is_zero_matrix
+    s = sympy.Symbol("s")
+    polynomial = hessian.applyfunc(sympy.simplify).charpoly(s).as_expr()
+    assert same(polynomial, s ** (depth - 1) * (s - chain.sharpness.subs(minimum)))
+
+
+@pytest.mark.parametrize(
+    ("depth", "page"), [(2, 1 / mu), (3, 2 / (3 * mu ** Q(4, 3))), (4, 1 / (2 * mu ** Q(3, 2)))]
+)
+def test_the_flattest_minimiser(depth, page):
+    chain = networks.scalar_chain(depth)
+    assert same(chain.best_threshold, page)
+    flat = dict.fromkeys(chain.symbols, chain.flattest_weight)
+    assert same(chain.threshold.subs(flat), page)
+    draw = random.Random(depth)
+    for _ in range(50):
+        weights = [math.exp(draw.gauss(0, 1)) for _ in range(depth - 1)]
+        weights.append(1 / math.prod(weights))
+        assert sum(w**-2 for w in weights) >= depth - 1e-9  # never flatter, at mu = 1
+
+
+def test_saddles_at_zero():
+    pair, triple = networks.scalar_chain(2), networks.scalar_chain(3)
+    origin = dict.fromkeys(pair.symbols, 0)
+    assert sympy.hessian(pair.loss, pair.symbols).subs(origin) == sympy.Matrix([[0, -mu], [-mu, 0]])
+    origin = dict.fromkeys(triple.symbols, 0)
+    assert sympy.hessian(triple.loss, triple.symbols).subs(origin).is_zero_matrix
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_the_law_of_imbalance(depth):
+    chain = networks.scalar_chain(depth)
+    first, second = chain.symbols[:2]
+    after = symbolic.descent_step(chain.loss, chain.symbols, h)
+    before = first**2 - second**2
+    change = before.subs(after, simultaneous=True) - before * chain.imbalance_factor(0, 1, h)
+    assert sympy.expand(change) == 0
+
+
+def test_the_balanced_start_is_one_dimensional():
+    w = sympy.Symbol("w", real=True)
+    for depth in (2, 3, 5, 8):
+        chain = networks.scalar_chain(depth, 1)
+        after = symbolic.descent_step(chain.loss, chain.symbols, h)[chain.symbols[0]]
+        reduced = symbolic.descent_step(chain.reduced_loss, w, h)[w]
+        assert sympy.expand(after.subs(dict.fromkeys(chain.symbols, w)) - reduced) == 0
+        second, third, fourth = (sympy.diff(chain.reduced_loss, w, k).subs(w, 1) for k in (2, 3, 4))
+        assert (second, third) == (depth, 3 * depth * (depth - 1))
+        assert fourth == depth * (depth - 1) * (7 * depth - 11)
+        c1 = 4 * depth**2 * (depth - 1) * (5 * depth - 4)
+        flip = symbolic.flip(chain.reduced_loss, 1)
+        assert flip.coefficient == Q(c1, 3 * depth**2)
+        assert flip.kind == "supercritical"
+
+
+@pytest.mark.parametrize(
+    ("depth", "superstable", "onset"),
+    [
+        (2, "1.121320344", "1.236067977"),
+        (3, "0.7490799795", "0.8297382619"),
+        (4, "0.562146769", "0.6235846362"),
+        (5, "0.449843413", "0.4993508424"),
+        (8, "0.2812474604", "0.312461934"),
+    ],
+)
+def test_the_table_of_depths(depth, superstable, onset):
+    loss = networks.scalar_chain(depth, 1).reduced_loss
+
+    def settle(step):
+        w = 1.0 + 0.1 / depth
+        for _ in range(3000):
+            w -= step * (w**depth - 1) * w ** (depth - 1)
+        return w
+
+    for page, multiplier in ((superstable, 0), (onset, -1)):
+        near = (settle(0.998 * float(page)), float(page))
+        _, step = symbolic.orbit_step(loss, 2, multiplier, near=near)
+        assert abs(step - Q(page)) < Q("1e-9")
+    assert symbolic.threshold(loss, 1) == Q(2, depth)
+
+
+def descend_chain(weights, target, step, steps):
+    for _ in range(steps):
+        product = math.prod(weights)
+        if not abs(product) < 1e12:
+            return product
+        weights = [w - step * (product - target) * product / w for w in weights]
+    return math.prod(weights)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 8])
+@pytest.mark.parametrize("target", [0.5, 2.0, 50.0])
+def test_thresholds_of_chains_by_simulation(depth, target):
+    best = float(networks.scalar_chain(depth, sympy.nsimplify(target)).best_threshold)
+    draw = random.Random(depth)
+    root = target ** (1 / depth)
+    for _ in range(3):
+        start = [root * (1 + draw.uniform(-1e-3, 1e-3)) for _ in range(depth)]
+        assert abs(descend_chain(start, target, 0.99 * best, 5000) - target) < 1e-9 * target
+        assert abs(descend_chain(start, target, 1.01 * best, 5000) - target) > 1e-3 * target
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 8])
+@pytest.mark.parametrize("target", [Q(1, 20), Q(1, 2), 2, 200])
+def test_the_rate_from_identity(depth, target):
+    chain = networks.scalar_chain(depth, target)
+    limit, _ = chain.identity_start(1)
+    for share in (Q(1, 5), Q(7, 10), 1):
+        step, beta = float(share * limit), float(chain.identity_start(share * limit)[1])
+        w, root = 1.0, float(target) ** (1 / depth)
+        gap = abs(1 - root)
+        for k in range(1, 60):
+            w -= step * (w**depth - float(target)) * w ** (depth - 1)
+            assert abs(w - root) <= beta**k * gap * (1 + 1e-9) + 1e-12 * root
+    if target > 1:
+        assert same(limit, chain.best_threshold / 2)
+    assert networks.scalar_chain(depth, 1).identity_start(1) == (Q(1, depth), 0)
+
+
+def test_residual_chains():
+    chain = networks.scalar_chain(3, 1, residual=True)
+    assert chain.loss.subs(dict.fromkeys(chain.symbols, 0)) == 0
+    assert chain.threshold.subs(dict.fromkeys(chain.symbols, 0)) == Q(2, 3)
+
+
+def test_the_product_of_two():
+    """Identities of (x y - mu)^2 / 2 and of the catapult."""
+    after = symbolic.descent_step((x * y - mu) ** 2 / 2, [x, y], h)
+
+    def then(expression):
+        return expression.subs(after, simultaneous=True)
+
+    e, s = x * y - mu, x**2 + y**2
+    assert sympy.expand(then(e) - e * (1 - h * s + h**2 * e * (e + mu))) == 0
+    assert sympy.expand(then(s) - s * (1 + h**2 * e**2) + 4 * h * e * x * y) == 0
+    difference = x**2 - y**2
+    assert sympy.expand(then(difference) - difference * (1 - h**2 * e**2)) == 0
+    after = symbolic.descent_step((x * y) ** 2 / 2, [x, y], h)
+    f = x * y
+    assert sympy.expand(then(s) - s - h * f**2 * (h * s - 4)) == 0
+    assert sympy.expand(then(f) - f * (1 - h * s + h**2 * f**2)) == 0
+    z = sympy.Symbol("z")  # on the circle h s = 4, with z = h f
+    assert sympy.expand(z * (1 - 4 + z**2) - (z**3 - 3 * z)) == 0
+
+
+def test_the_catapult_basin():
+    draw = random.Random(3)
+    step = 0.7
+    for _ in range(100):
+        angle = draw.uniform(0, 2 * math.pi)
+        for factor, inside in ((0.97, True), (1.03, False)):
+            radius = (factor * 4 / step) ** 0.5
+            u, v = radius * math.cos(angle), radius * math.sin(angle)
+            if abs(u * v) < 1e-3:
+                continue
+            for _ in range(20000):
+                u, v = u - step * u * v * v, v - step * u * u * v
+                if u * u + v * v > 1e6:
+                    break
+            assert (u * u + v * v < 1e3) == inside
+
+
+@pytest.mark.parametrize(("step", "settles"), [(1.05, True), (1.25, True), (1.95, False)])
+def test_above_the_threshold_the_pair_balances_or_diverges(step, settles):
+    u, v = 1.3, 0.8
+    for _ in range(5000):
+        e = u * v - 1
+        u, v = u - step * e * v, v - step * e * u
+        if abs(u) > 1e6:
+            break
+    assert (abs(u - v) < 1e-9) == settles
+    if step == 1.05:
+        assert min(abs(u - 1.0910894512), abs(u - 0.8728715609)) < 1e-9
+
+
+def test_zhu_minimum_of_sharpness_two_over_eta():
+    eta = sympy.Symbol("eta", positive=True)
+    root = sqrt(eta**-2 - 4)
+    u = sqrt((root + 1 / eta) / 2)
+    for value in (Q(1, 5), Q(2, 9), Q(1, 3)):
+        at = u.subs(eta, value)
+        assert same(2 * (at**2 + at**-2), 2 / value)
+        assert same(at**2 - at**-2, root.subs(eta, value))
+
+
+def gauss_newton(layers):
+    """J^T J for the product of square layers: the Hessian at zero residual."""
+    n, columns = len(layers[0]), []
+    for index in range(len(layers)):
+        left, right = np.eye(n), np.eye(n)
+        for layer in layers[index + 1 :]:
+            left = layer @ left
+        for layer in layers[:index]:
+            right = layer @ right
+        for i in range(n):
+            for j in range(n):
+                columns.append(np.outer(left[:, i], right[j]).ravel())
+    jacobian = np.array(columns).T
+    return jacobian.T @ jacobian
+
+
+@pytest.mark.parametrize(("n", "depth"), [(3, 2), (3, 3), (2, 4), (3, 6)])
+def test_deep_linear_networks(n, depth):
+    generator = np.random.default_rng(n * depth)
+    left, values, right = np.linalg.svd(generator.normal(size=(n, n)))
+    root = np.diag(values ** (1 / depth))
+    layers = [root @ right, *[root] * (depth - 2), left @ root]
+    start = time.perf_counter()
+    spectrum = networks.deep_linear([sympy.Float(v) for v in values], depth)
+    assert time.perf_counter() - start < 5
+    found = sorted([*map(float, spectrum.eigenvalues), *[0.0] * spectrum.zeros])
+    np.testing.assert_allclose(found, np.linalg.eigvalsh(gauss_newton(layers)), atol=1e-12)
+    assert float(spectrum.sharpness) == pytest.approx(found[-1], rel=1e-13)
+    # No random factorisation of the same matrix is flatter.
+    for _ in range(20):
+        mixed = [generator.normal(size=(n, n)) + 2 * np.eye(n) for _ in range(depth - 1)]
+        product = left @ np.diag(values) @ right
+        for layer in mixed:
+            product = product @ np.linalg.inv(layer)
+        top = np.linalg.eigvalsh(gauss_newton([*mixed, product]))[-1]
+        assert top >= depth * values[0] ** (2 - 2 / depth) * (1 - 1e-9)
+
+
+def test_deep_linear_in_symbols():
+    s, t = sympy.symbols("s t", positive=True)
+    found = networks.deep_linear([s, t], 2)
+    assert found.eigenvalues == (2 * s, s + t, s + t, 2 * t)
+    three = networks.deep_linear([s, t], 3)
+    quotient = (s**2 - t**2) / (s ** Q(2, 3) - t ** Q(2, 3))
+    assert same(sympy.expand(three.eigenvalues[1] * (s ** Q(2, 3) - t ** Q(2, 3))), s**2 - t**2)
+    assert abs((three.eigenvalues[1] - quotient).subs({s: 3, t: 2}).evalf()) < 1e-12
+    assert same(three.threshold, 2 / (3 * s ** Q(4, 3)))
+    bound = networks.largest_singular_value(3, three.threshold)
+    assert same(bound, s)
+
+
+@pytest.mark.parametrize("values", [(4.0, 2.0, 1.5, 1.0), (0.8, 0.5, 0.3, 0.1)])
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_the_bound_is_tight_from_identity(values, depth):
+    """The modes decouple, so each is a balanced chain; the top one decides."""
+    threshold = float(networks.deep_linear(list(values), depth).threshold)
+    for share, converges in ((0.9, True), (0.99, True), (1.01, False), (1.05, False)):
+        product = np.ones(len(values))
+        w = np.ones(len(values))
+        for _ in range(20000):
+            w = w - share * threshold * (w**depth - values) * w ** (depth - 1)
+        product = w**depth
+        assert np.all(np.abs(product) < 1e3)
+        assert (np.max(np.abs(product - values)) < 1e-9) == converges
+
+
+def numeric_hessian(function, point):
+    step, n = 1e-3, len(point)
+    basis = np.eye(n) * step
+    values = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            values[i, j] = (
+                function(point + basis[i] + basis[j])
+                - function(point + basis[i] - basis[j])
+                - function(point - basis[i] + basis[j])
+                + function(point - basis[i] - basis[j])
+            ) / (4 * step**2)
+    return values
+
+
+def test_matrix_factorisations():
+    s, n, r = np.array([3.0, 2.0, 1.0]), 3, 2
+    target = np.diag(s)
+
+    def two(p):
+        first, second = p[: r * n].reshape(r, n), p[r * n :].reshape(n, r)
+        return 0.5 * np.sum((second @ first - target) ** 2)
+
+    def one(p):
+        factor = p.reshape(n, r)
+        return 0.25 * np.sum((factor @ factor.T - target) ** 2)
+
+    root = np.diag(np.sqrt(s))[:, :r]
+    # Central differences of quartics: exact up to O(step^2) of the fourth derivatives.
+    for function, point, symmetric in (
+        (two, np.concatenate([root.T.ravel(), root.ravel()]), False),
+        (one, root.ravel(), True),
+    ):
+        spectrum = networks.matrix_factorisation([3, 2, 1], r, symmetric=symmetric)
+        found = sorted([*map(float, spectrum.eigenvalues), *[0.0] * spectrum.zeros])
+        expected = np.linalg.eigvalsh(numeric_hessian(function, point))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert spectrum.threshold == Q(1, 3)
+
+
+def test_the_relu_bound_at_zero_residual():
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        inner, outer = generator.normal(size=(5, 2)), generator.normal(size=(2, 5))
+        bias, inputs = generator.normal(size=5), generator.normal(size=(3, 2))
+        rows, outputs = [], []
+        for point in inputs:
+            before = inner @ point - bias
+            active, hidden = (before > 0).astype(float), np.maximum(before, 0)
+            outputs.append(outer @ hidden)
+            for k in range(2):
+                by_outer = np.zeros((2, 5))
+                by_outer[k] = hidden
+                by_inner = np.outer(outer[k] * active, point)
+                rows.append(np.concatenate([by_outer.ravel(), by_inner.ravel()]))
+        jacobian = np.array(rows)
+        top = np.linalg.eigvalsh(jacobian.T @ jacobian)[-1]
+        bound = networks.relu_threshold(inputs.tolist(), np.array(outputs).tolist())
+        assert bound is sympy.oo or 2 / top <= float(bound) * (1 + 1e-12)
+        if bound is not sympy.oo:
+            mean = networks.relu_threshold(inputs.tolist(), np.array(outputs).tolist(), mean=True)
+            assert same(mean, 3 * bound)
+    assert networks.relu_threshold([[1]], [[0]]) is sympy.oo
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: networks.scalar_chain(1), "depth must be a whole number, 2 or more"),
+        (lambda: networks.scalar_chain(2, 0), "must be real and not 0"),
+        (lambda: networks.scalar_chain(2).identity_start(1), "known side of 1"),
+        (lambda: networks.deep_linear([1, 0], 2), "must be positive"),
+        (lambda: networks.deep_linear([1, 2], 2), "largest singular value first"),
+        (lambda: networks.matrix_factorisation([1], 2), "beyond the 1 singular values"),
+        (lambda: networks.relu_threshold([[1]], []), "1 inputs do not go with 0 outputs"),
+    ],
+)
+def test_messages_of_networks(call, message):
+    with pytest.raises(symbolic.InvalidOptionError, match=message):
+        call()
