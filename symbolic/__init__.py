@@ -1,7 +1,9 @@
 """Exact step-size thresholds, orbits and modified equations, with sympy."""
 
 from . import cases as cases
+from . import landscapes as landscapes
 from . import networks as networks
+from . import scale_invariant as scale_invariant
 from ._crises import Crisis as Crisis
 from ._crises import crisis as crisis
 from ._critical_points import CriticalPoint as CriticalPoint
