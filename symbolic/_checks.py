@@ -136,7 +136,7 @@ def read_point(
 def read_step(step: Any, name: str = "step") -> sympy.Expr:
     """A positive step size, a number or an expression that is not known to be anything else."""
     try:
-        value = exact(sympy.sympify(step, strict=True))
+        value: Any = exact(sympy.sympify(step, strict=True))
     except (sympy.SympifyError, AttributeError):
         value = None
     if (

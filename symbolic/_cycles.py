@@ -59,7 +59,9 @@ class Cycle:
     @property
     def stable(self) -> bool | None:
         """Whether the orbit attracts; None for a family."""
-        return bool(abs(self.multiplier.evalf(_DIGITS)) < 1) if self.points else None
+        if not self.points or self.multiplier is None:
+            return None
+        return bool(abs(self.multiplier.evalf(_DIGITS)) < 1)
 
 
 def cycles(

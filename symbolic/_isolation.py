@@ -122,18 +122,21 @@ def _ranged(expression: sympy.Expr, symbol: sympy.Symbol):
             f"there is no interval arithmetic for {unknown[0].func}. Use exp, log, sin, cos, tan, "
             "sinh, cosh, tanh and powers."
         )
-    call = sympy.lambdify(symbol, expression, [{n: getattr(mpmath.iv, n) for n in _NAMES}])
+    # Under mpmath's printer fractions are quotients of mpf, here of intervals: never rounded.
+    intervals: dict[str, Any] = {name: getattr(_IV, name) for name in _NAMES}
+    call = sympy.lambdify(symbol, expression, [intervals, "mpmath"])
 
     def enclosure(a: sympy.Rational, b: sympy.Rational) -> Any:
         try:
-            return mpmath.iv.mpf(call(mpmath.iv.mpf([_down(a), _up(b)])))
-        except (ZeroDivisionError, mpmath.libmp.ComplexResult, ValueError):
-            return mpmath.iv.mpf([-math.inf, math.inf])
+            return _IV.mpf(call(_IV.mpf([_down(a), _up(b)])))
+        except (ZeroDivisionError, ValueError):  # a pole, or the logarithm of a negative number
+            return _IV.mpf([-math.inf, math.inf])
 
     return enclosure
 
 
-_NAMES = ("exp", "log", "sin", "cos", "tan", "sqrt")
+_IV: Any = mpmath.iv
+_NAMES = ("mpf", "exp", "log", "sin", "cos", "tan", "sqrt", "pi", "e")
 
 
 def _down(value: sympy.Rational) -> float:

@@ -1,6 +1,6 @@
 """The quadratic picture of a loss at one critical point: kind, eigenvalues, threshold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import sympy
@@ -20,7 +20,7 @@ class Point(Protocol):
     """Somewhere that expressions can be evaluated exactly."""
 
     @property
-    def location(self) -> dict[sympy.Symbol, sympy.Expr]:
+    def location(self) -> Mapping[sympy.Symbol, sympy.Expr]:
         """The coordinates."""
         ...
 

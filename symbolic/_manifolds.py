@@ -96,9 +96,10 @@ def describe(
     if kind == "minimum" and curved + dimension != len(symbols):
         kind = "degenerate"
     sharpness = sympy.Max(*eigenvalues) if eigenvalues else None
-    stable = kind == "minimum" and sharpness is not None
-    flattest: tuple = ()
-    if stable and len(eigenvalues) == 1:
+    threshold, flattest = None, ()
+    if kind == "minimum" and sharpness is not None:
+        threshold = tidy(2 / sharpness)
+    if threshold is not None and len(eigenvalues) == 1:
         flattest = _flattest(sharpness, symbols, equations, dimension, max_work)
     return CriticalManifold(
         loss,
@@ -108,7 +109,7 @@ def describe(
         kind,
         eigenvalues,
         sharpness,
-        tidy(2 / sharpness) if stable else None,
+        threshold,
         flattest,
     )
 
@@ -139,7 +140,8 @@ def _curvature(coefficients: list[sympy.Expr]) -> tuple[str, tuple[sympy.Expr, .
         return "degenerate", ()
     if len(coefficients) == 2:
         (value,) = [sympy.expand(-coefficients[1])]
-        return {1: "minimum", -1: "maximum"}.get(_generic_sign(value), "undetermined"), (value,)
+        kinds = {1: "minimum", -1: "maximum"}
+        return kinds.get(_generic_sign(value) or 0, "undetermined"), (value,)
     if len(coefficients) > 3:
         return "undetermined", ()
     _, minus_trace, determinant = coefficients
@@ -148,8 +150,9 @@ def _curvature(coefficients: list[sympy.Expr]) -> tuple[str, tuple[sympy.Expr, .
     product, total = _generic_sign(determinant), _generic_sign(-minus_trace)
     if product == -1:
         return "saddle", values
-    kind = {(1, 1): "minimum", (1, -1): "maximum"}.get((product, total), "undetermined")
-    return kind, values
+    if product == 1 and total:
+        return ("minimum" if total > 0 else "maximum"), values
+    return "undetermined", values
 
 
 def _generic_sign(value: sympy.Expr) -> int | None:

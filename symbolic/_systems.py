@@ -125,11 +125,12 @@ def _isolated(basis: sympy.GroebnerBasis, symbols: Sequence[sympy.Symbol]) -> li
     )
     count = _quotient_dimension(radical, symbols)
     # Among these linear forms one separates any finite set: a polynomial in k has few zeros.
-    for k in it.count():
+    k = 0
+    polynomial, powers = _minimal_polynomial(symbols[0], radical, symbols)
+    while polynomial.degree() < count:
+        k += 1
         form = sum((k**i * s for i, s in enumerate(symbols)), sympy.Integer(0))
         polynomial, powers = _minimal_polynomial(form, radical, symbols)
-        if polynomial.degree() == count:
-            break
     parametrisation = {s: _in_powers(s, powers, radical, symbols) for s in symbols}
     return points_of(polynomial, parametrisation)
 
