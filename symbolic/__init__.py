@@ -14,12 +14,12 @@ from ._cycles import cycles as cycles
 from ._cycles import orbit_step as orbit_step
 from ._cycles import symmetric_cycle as symmetric_cycle
 from ._errors import ForbiddenExpressionError as ForbiddenExpressionError
+from ._errors import InvalidArgumentError as InvalidArgumentError
 from ._errors import InvalidExpressionError as InvalidExpressionError
-from ._errors import InvalidOptionError as InvalidOptionError
 from ._errors import InvalidPointError as InvalidPointError
 from ._errors import InvalidStepError as InvalidStepError
 from ._errors import InvalidSymbolsError as InvalidSymbolsError
-from ._errors import MissingDependencyError as MissingDependencyError
+from ._errors import MissingPackageError as MissingPackageError
 from ._errors import NonSmoothPointError as NonSmoothPointError
 from ._errors import NotSolvedError as NotSolvedError
 from ._errors import SymbolicError as SymbolicError

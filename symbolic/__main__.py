@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from . import cases
 from ._critical_points import critical_points
-from ._errors import InvalidOptionError, SymbolicError
+from ._errors import InvalidArgumentError, SymbolicError
 from ._parsing import parse
 from ._table import json_table, latex_table, table
 
@@ -73,7 +73,7 @@ def _read(text: str, symbols: str | None, positive: str) -> tuple:
     chosen = symbols.split(",")
     for name in chosen:
         if name not in known:
-            raise InvalidOptionError(
+            raise InvalidArgumentError(
                 f"--symbols: {name!r} does not occur. The loss has {', '.join(sorted(known))}."
             )
     return loss, [known[name] for name in chosen]

@@ -6,8 +6,8 @@ from typing import Any
 import sympy
 
 from ._errors import (
+    InvalidArgumentError,
     InvalidExpressionError,
-    InvalidOptionError,
     InvalidPointError,
     InvalidStepError,
     InvalidSymbolsError,
@@ -156,7 +156,7 @@ def read_step(step: Any, name: str = "step") -> sympy.Expr:
 def read_count(value: Any, name: str, least: int = 1) -> int:
     """A whole number, at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | sympy.Integer) or value < least:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"{name} must be a whole number, {least} or more, got {value!r}. Write for example "
             f"{name}={max(least, 2)}."
         )

@@ -9,7 +9,7 @@ import sympy
 from ._algebraic import points_of
 from ._checks import read_count, read_expression, read_single
 from ._closed_form import sign_of
-from ._errors import InvalidOptionError, NotSolvedError, TooMuchWorkError
+from ._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ def crisis(
         from the attractor. A symmetric loss gives each step once.
 
     Raises:
-        InvalidOptionError: If not exactly one of target and period is given.
+        InvalidArgumentError: If not exactly one of target and period is given.
         NotSolvedError: If the equation is no polynomial, or the search does not converge.
         TooMuchWorkError: If the degree would pass `max_degree`.
 
@@ -90,7 +90,7 @@ def crisis(
     x = read_single(expression, symbol)
     n = read_count(after, "after")
     if (target is None) == (period is None):
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             "give either target=..., a point, or period=..., that of an unstable orbit."
         )
     aim = None if target is None else read_expression(target, "target")

@@ -11,7 +11,7 @@ from ._algebraic import is_closed_form, isolating_interval
 from ._checks import read_expression, read_symbols
 from ._closed_form import ClosedPoint, sign_of, tidy
 from ._errors import (
-    InvalidOptionError,
+    InvalidArgumentError,
     InvalidPointError,
     NonSmoothPointError,
     NotSolvedError,
@@ -95,7 +95,7 @@ class CriticalPoint:
         """Certified rational bounds of every coordinate, at most `width` apart."""
         w = sympy.Rational(str(width))
         if w <= 0:
-            raise InvalidOptionError(f"width must be positive, got {width}. Write width=1e-10.")
+            raise InvalidArgumentError(f"width must be positive, got {width}. Write width=1e-10.")
         return {symbol: isolating_interval(v, w) for symbol, v in self.location.items()}
 
     def __str__(self) -> str:
@@ -203,7 +203,7 @@ def _between(
 ) -> list[ClosedPoint]:
     lower, upper = (sympy.Rational(str(end)) for end in between)
     if len(symbols) != 1 or parameters or lower >= upper:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             "between=(a, b) with a < b is for losses of one symbol without parameters. Leave it "
             "out, or put numbers for the other symbols."
         )

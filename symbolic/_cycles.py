@@ -10,7 +10,7 @@ import sympy
 from ._algebraic import AlgebraicPoint, points_of
 from ._checks import read_count, read_expression, read_single, read_step, read_symbols
 from ._closed_form import tidy
-from ._errors import InvalidOptionError, NotSolvedError, TooMuchWorkError
+from ._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
 
 QQ = sympy.QQ
 _DIGITS = 40
@@ -108,7 +108,7 @@ def cycles(
             "with symbolic.orbit_step(loss, period, multiplier, near=(x, h))."
         )
     if not (h.is_Rational or h.is_Symbol):
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"step must be a rational number or a symbol here, got {h}. Write for example "
             "step=sympy.Rational(11, 10)."
         )
@@ -285,7 +285,7 @@ def symmetric_cycle(loss: Any, symbol: Any = None) -> SymmetricCycle:
         Step and one-step multiplier as functions of the half-width.
 
     Raises:
-        InvalidOptionError: If the loss is not even, or flat.
+        InvalidArgumentError: If the loss is not even, or flat.
 
     Example:
         >>> import sympy, symbolic
@@ -302,7 +302,7 @@ def symmetric_cycle(loss: Any, symbol: Any = None) -> SymmetricCycle:
     # A positive variable stands for |x|, and a function of that is even.
     even = x.is_positive or tidy(expression.subs(x, -x) - expression) == 0
     if others or not even or slope == 0:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"{expression} is not an even function of one variable that is not constant. Name the "
             "variable, and give |x| as a positive symbol; for other losses: symbolic.cycles."
         )

@@ -32,7 +32,7 @@ class InvalidStepError(SymbolicError, ValueError):
     """A step size is not positive, or the statement does not hold at this step size."""
 
 
-class InvalidOptionError(SymbolicError, ValueError):
+class InvalidArgumentError(SymbolicError, ValueError):
     """An option has a value that does not exist or that the theory does not admit."""
 
 
@@ -44,5 +44,5 @@ class TooMuchWorkError(SymbolicError, RuntimeError):
     """The work would pass a bound; the message names the argument that raises it."""
 
 
-class MissingDependencyError(SymbolicError, ImportError):
+class MissingPackageError(SymbolicError, ImportError):
     """An optional package is needed; the message says how to install it."""

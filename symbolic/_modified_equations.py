@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 
 from ._checks import exact, read_count, read_expression, read_symbols
-from ._errors import InvalidOptionError, TooMuchWorkError
+from ._errors import InvalidArgumentError, TooMuchWorkError
 from ._recursion import modified_fields
 
 Field = tuple[sympy.Expr, ...]
@@ -77,7 +77,7 @@ def modified_field(
 
     Raises:
         TooMuchWorkError: If a component passes `max_terms`.
-        InvalidOptionError: If field and symbols differ in number.
+        InvalidArgumentError: If field and symbols differ in number.
 
     Example:
         >>> import sympy, symbolic
@@ -90,7 +90,7 @@ def modified_field(
     """
     components = tuple(sympy.expand(read_expression(f, "field")) for f in field)
     if len(components) != len(symbols):
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"the field has {len(components)} components for {len(symbols)} symbols. Give one "
             "expression for every symbol."
         )
@@ -191,7 +191,9 @@ def modified_loss(loss: Any, symbols: Any = None, momentum: Any = 0) -> sympy.Ex
     chosen = read_symbols(expression, symbols)
     b = exact(sympy.sympify(momentum))
     if b.is_number and not 0 <= b < 1:
-        raise InvalidOptionError(f"momentum must be in [0, 1), got {momentum}. Write momentum=0.9.")
+        raise InvalidArgumentError(
+            f"momentum must be in [0, 1), got {momentum}. Write momentum=0.9."
+        )
     h = sympy.Symbol("h", positive=True)
     square = sympy.Add(*(sympy.diff(expression, s) ** 2 for s in chosen))
     return expression + h * (1 + b) / (4 * (1 - b) ** 2) * square

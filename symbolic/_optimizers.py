@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 
 from ._checks import exact, read_count, read_step
-from ._errors import InvalidOptionError
+from ._errors import InvalidArgumentError
 from ._jury import first_boundary, stability_conditions
 
 z, q = sympy.Symbol("z"), sympy.Symbol("q", positive=True)
@@ -78,7 +78,7 @@ def optimizer_threshold(name: str, **hyperparameters: Any) -> sympy.Expr:
         ``h lambda``, a pure number or an expression in the hyperparameters.
 
     Raises:
-        InvalidOptionError: If there is no such optimizer or hyperparameter, or a value is out of
+        InvalidArgumentError: If there is no such optimizer or hyperparameter, or a value is out of
             range.
 
     Example:
@@ -111,7 +111,7 @@ def critical_damping(name: str, **hyperparameters: Any) -> tuple[sympy.Expr, ...
         The values, in sympy's order.
 
     Raises:
-        InvalidOptionError: If the optimizer has one mode only.
+        InvalidArgumentError: If the optimizer has one mode only.
 
     Example:
         >>> import symbolic
@@ -123,7 +123,7 @@ def critical_damping(name: str, **hyperparameters: Any) -> tuple[sympy.Expr, ...
     """
     polynomial, _ = _polynomial(name, hyperparameters)
     if sympy.degree(polynomial, z) != 2:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"{name} has one mode, so nothing is damped. Take an optimizer with momentum, such as "
             "'heavy_ball'."
         )
@@ -134,14 +134,14 @@ def critical_damping(name: str, **hyperparameters: Any) -> tuple[sympy.Expr, ...
 
 def _polynomial(name: str, given: dict[str, Any]) -> tuple[sympy.Expr, list[sympy.Symbol]]:
     if name not in OPTIMIZERS:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"there is no optimizer {name!r}. There are: {', '.join(OPTIMIZERS)}."
         )
     optimizer = OPTIMIZERS[name]
     allowed = (*optimizer.fractions, *optimizer.positives)
     for other in given:
         if other not in allowed:
-            raise InvalidOptionError(
+            raise InvalidArgumentError(
                 f"{name} has no hyperparameter {other!r}. It has: {', '.join(allowed) or 'none'}."
             )
     values = {}
@@ -150,7 +150,7 @@ def _polynomial(name: str, given: dict[str, Any]) -> tuple[sympy.Expr, list[symp
         bounded = key in optimizer.fractions and value.is_number
         if value.is_negative or (bounded and not 0 <= value < 1):
             interval = "in [0, 1)" if key in optimizer.fractions else "positive"
-            raise InvalidOptionError(
+            raise InvalidArgumentError(
                 f"{key} must be {interval}, got {given[key]}. Write {key}=0.9."
             )
         values[key] = value
@@ -171,7 +171,7 @@ def runge_kutta_limit(order: int) -> sympy.Expr:
         The end of the real interval of stability, a root in a certified interval for orders 3, 4.
 
     Raises:
-        InvalidOptionError: For other orders; there a method has more stages than its order.
+        InvalidArgumentError: For other orders; there a method has more stages than its order.
 
     Example:
         >>> import symbolic
@@ -182,7 +182,7 @@ def runge_kutta_limit(order: int) -> sympy.Expr:
         E. Hairer, G. Wanner (1996), Solving Ordinary Differential Equations II.
     """
     if read_count(order, "order") > 4:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"order must be 1 to 4, got {order}: beyond that a method has more stages than its "
             "order, and its interval of stability depends on its coefficients."
         )
@@ -234,7 +234,7 @@ def finite_sum_thresholds(
         Step sizes in units of flow time; ``h`` is the step of a whole block of repeats.
 
     Raises:
-        InvalidOptionError: If the batch is larger than the data, or repeated and larger than one.
+        InvalidArgumentError: If the batch is larger than the data, or repeated and larger than one.
 
     Example:
         >>> import symbolic
@@ -248,7 +248,7 @@ def finite_sum_thresholds(
     a = [exact(sympy.sympify(value)) for value in curvatures]
     n, batch, k = len(a), read_count(batch_size, "batch_size"), read_count(repeats, "repeats")
     if n == 0 or batch > n or (batch > 1 and k > 1):
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"batch_size={batch} and repeats={k} do not fit {n} curvatures: a batch is at most the "
             "whole sum, and only batches of one are repeated. Write batch_size=1."
         )

@@ -9,7 +9,7 @@ from ._algebraic import rational_point
 from ._checks import read_expression, read_point, read_step
 from ._closed_form import ClosedPoint, sign_of
 from ._critical_points import CriticalPoint
-from ._errors import InvalidOptionError, InvalidPointError
+from ._errors import InvalidArgumentError, InvalidPointError
 from ._flips import Flip
 from ._local import Point, eigenvalues_at, flip_of, kind_of, require_smooth, sharpness_of
 from ._local import threshold_of as _threshold_of
@@ -125,9 +125,20 @@ def _read(loss: Any, at: Any) -> tuple[sympy.Expr, Point]:
 class AlmostSurely:
     """Whether statements "for almost every start" hold at one step size, and why.
 
+    `symbolic.almost_surely` makes one.
+
     Attributes:
         holds: Whether the step map is known to be non-singular.
         reason: One sentence.
+
+    Example:
+        >>> import sympy, symbolic
+        >>> x = sympy.Symbol("x", real=True)
+        >>> symbolic.almost_surely(x**2 / 2, 1).reason
+        'on the piece x**2/2 the step map is singular: det(I - h H) = 0 there.'
+
+    References:
+        A. Crăciun, D. Ghoshdastidar (2025), arXiv:2510.24466.
     """
 
     holds: bool
@@ -153,7 +164,7 @@ def almost_surely(loss: Any, step: Any) -> AlmostSurely:
         Whether it holds, and the reason in words.
 
     Raises:
-        InvalidOptionError: If the loss is not analytic on its pieces.
+        InvalidArgumentError: If the loss is not analytic on its pieces.
 
     Example:
         >>> import sympy, symbolic
@@ -174,7 +185,7 @@ def almost_surely(loss: Any, step: Any) -> AlmostSurely:
     symbols = sorted(expression.free_symbols, key=str)
     for piece in pieces:
         if piece.has(sympy.Abs, sympy.sign, sympy.Max, sympy.Min, sympy.Heaviside):
-            raise InvalidOptionError(
+            raise InvalidArgumentError(
                 f"{piece} is not analytic. Write the loss as a sympy.Piecewise of analytic pieces: "
                 "loss.rewrite(sympy.Piecewise)."
             )
@@ -202,7 +213,7 @@ def classify(eigenvalue: Any, step: Any) -> str:
 
     Raises:
         InvalidStepError: If the step is not positive.
-        InvalidOptionError: If parameters leave the regime open.
+        InvalidArgumentError: If parameters leave the regime open.
 
     Example:
         >>> import symbolic
@@ -218,7 +229,7 @@ def classify(eigenvalue: Any, step: Any) -> str:
     for bound, below, at in ((0, 0, 1), (1, 2, 3), (2, 4, 5)):
         sign = sign_of(q - bound)
         if sign is None:
-            raise InvalidOptionError(
+            raise InvalidArgumentError(
                 f"h * lambda = {q} may be on either side of {bound}. Put numbers for its symbols, "
                 "or declare them positive."
             )

@@ -6,7 +6,7 @@ from typing import Any
 import sympy
 
 from ._checks import read_expression
-from ._errors import InvalidSymbolsError, MissingDependencyError, NotSolvedError
+from ._errors import InvalidSymbolsError, MissingPackageError, NotSolvedError
 
 
 def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
@@ -27,7 +27,7 @@ def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
         A function from an array of shape ``(n,)``, or a scalar, to a scalar of the same dtype.
 
     Raises:
-        MissingDependencyError: If JAX is not installed.
+        MissingPackageError: If JAX is not installed.
         InvalidSymbolsError: If a symbol of the expression is not among those given.
         NotSolvedError: If JAX has no counterpart of a function.
 
@@ -46,7 +46,7 @@ def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
         import jax.numpy as jnp
         import jax.scipy.special as special
     except ImportError as error:  # pragma: no cover (the test blocks the import)
-        raise MissingDependencyError(
+        raise MissingPackageError(
             "to_jax needs JAX, which is not installed: pip install jax."
         ) from error
     value = read_expression(expression, "expression")

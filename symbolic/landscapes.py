@@ -12,7 +12,7 @@ import sympy
 from ._algebraic import points_of
 from ._checks import exact, read_expression, read_single, read_step
 from ._closed_form import sign_of
-from ._errors import InvalidOptionError, InvalidStepError, NotSolvedError
+from ._errors import InvalidArgumentError, InvalidStepError, NotSolvedError
 
 Interval = tuple[sympy.Expr, sympy.Expr]
 
@@ -113,7 +113,7 @@ def certify(loss: Any, *, at: Any, interval: tuple[Any, Any], symbol: Any = None
         Exact constants, and the steps that follow from them.
 
     Raises:
-        InvalidOptionError: If the slope does not vanish at the point while it is in the interval.
+        InvalidArgumentError: If the slope does not vanish at the point while it is in the interval.
         NotSolvedError: If a piece is no polynomial.
 
     Example:
@@ -130,7 +130,7 @@ def certify(loss: Any, *, at: Any, interval: tuple[Any, Any], symbol: Any = None
     x = read_single(expression, symbol)
     p, lower, upper = (exact(sympy.sympify(value)) for value in (at, *interval))
     if not all(value.is_Rational for value in (p, lower, upper)) or lower >= upper:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"at and the ends of interval are rational numbers, the lower end first; got {at} and "
             f"{interval}. Write for example at=0, interval=(-1, 1)."
         )
@@ -168,7 +168,7 @@ def _extremes(
     """Values of f'(x) / (x - p) among which are its least and largest on [a, b]."""
     quotient = sympy.cancel(slope / (x - p))
     if a <= p <= b and not quotient.is_polynomial(x):
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"the slope at {p} is {slope.subs(x, p)}, not 0, so the interval cannot hold it. Take "
             "a critical point, or an interval without the point."
         )

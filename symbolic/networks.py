@@ -13,7 +13,7 @@ import sympy
 
 from ._checks import exact, read_count, read_expression, read_step
 from ._closed_form import sign_of
-from ._errors import InvalidOptionError
+from ._errors import InvalidArgumentError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +100,13 @@ class ScalarChain:
             The largest step for which the bound is proved, and ``beta`` at this step.
 
         Raises:
-            InvalidOptionError: If the target is not known to be above or below 1.
+            InvalidArgumentError: If the target is not known to be above or below 1.
         """
         h, mu, depth = read_step(step), self.target, self.depth
         root, power = mu ** sympy.Rational(1, depth), 2 - sympy.Rational(2, depth)
         side = sign_of(mu - 1)
         if side is None or sign_of(mu) != 1:
-            raise InvalidOptionError(
+            raise InvalidArgumentError(
                 f"the bound needs a positive target on a known side of 1, got {mu}. Put a number."
             )
         if side == 0:
@@ -131,7 +131,7 @@ def scalar_chain(depth: int, target: Any = None, *, residual: bool = False) -> S
         Loss, Hessian at minimisers, thresholds, the law of imbalance.
 
     Raises:
-        InvalidOptionError: If the target is 0 or not real.
+        InvalidArgumentError: If the target is 0 or not real.
 
     Example:
         >>> import symbolic
@@ -144,7 +144,7 @@ def scalar_chain(depth: int, target: Any = None, *, residual: bool = False) -> S
     n = read_count(depth, "depth", 2)
     mu = sympy.Symbol("mu", positive=True) if target is None else read_expression(target, "target")
     if mu.is_real is not True or mu.is_zero:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"the target must be real and not 0, got {mu}. With target 0 every minimiser is flat: "
             "see symbolic.critical_points for the catapult x**2 * y**2 / 2."
         )
@@ -161,7 +161,6 @@ class Spectrum:
         eigenvalues: Those that are not identically zero, with their repetitions.
         zeros: How many more are zero.
         sharpness: The largest.
-        threshold: ``2 / sharpness``, a step size.
 
     Example:
         >>> import symbolic
@@ -202,7 +201,7 @@ def deep_linear(singular_values: Sequence[Any], depth: int) -> Spectrum:
         ``n^2`` eigenvalues, the others zero.
 
     Raises:
-        InvalidOptionError: If a value is not positive.
+        InvalidArgumentError: If a value is not positive.
 
     Example:
         >>> import symbolic
@@ -269,7 +268,7 @@ def matrix_factorisation(
         The spectrum; the threshold is ``1 / s_1`` in every case.
 
     Raises:
-        InvalidOptionError: If the rank is larger than the number of values.
+        InvalidArgumentError: If the rank is larger than the number of values.
 
     Example:
         >>> import symbolic
@@ -281,7 +280,7 @@ def matrix_factorisation(
     """
     s, r = _positive(singular_values), read_count(rank, "rank")
     if r > len(s):
-        raise InvalidOptionError(f"rank={r} is beyond the {len(s)} singular values. Lower it.")
+        raise InvalidArgumentError(f"rank={r} is beyond the {len(s)} singular values. Lower it.")
     crossing = [(a, b) for a in s[:r] for b in s[r:]]
     if symmetric:
         inside = [s[i] + s[j] for i in range(r) for j in range(i, r)]
@@ -313,7 +312,7 @@ def relu_threshold(
         The largest step; infinity where all outputs vanish.
 
     Raises:
-        InvalidOptionError: If inputs and outputs differ in number.
+        InvalidArgumentError: If inputs and outputs differ in number.
 
     Example:
         >>> import symbolic
@@ -324,7 +323,7 @@ def relu_threshold(
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
     """
     if len(inputs) != len(outputs) or not inputs:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"{len(inputs)} inputs do not go with {len(outputs)} outputs. Give one row each."
         )
     sizes = [_norm(x) * _norm(y) for x, y in zip(inputs, outputs, strict=True)]
@@ -341,10 +340,10 @@ def _norm(row: Sequence[Any]) -> sympy.Expr:
 def _positive(values: Sequence[Any]) -> list[sympy.Expr]:
     found = [exact(sympy.sympify(value)) for value in values]
     if not found or any(sign_of(value) != 1 for value in found):
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"singular values must be positive, got {list(values)}. Leave out zeros, and declare "
             "symbols positive."
         )
     if any(sign_of(a - b) == -1 for a, b in it.pairwise(found)):
-        raise InvalidOptionError(f"give the largest singular value first, got {list(values)}.")
+        raise InvalidArgumentError(f"give the largest singular value first, got {list(values)}.")
     return found

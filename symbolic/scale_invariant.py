@@ -14,7 +14,7 @@ from typing import Any
 import sympy
 
 from ._checks import read_expression, read_step, read_symbols
-from ._errors import InvalidOptionError
+from ._errors import InvalidArgumentError
 
 eta, lam, q, s = sympy.symbols("eta lam q s", positive=True)
 TIME = sympy.Symbol("t", nonnegative=True)
@@ -60,7 +60,7 @@ def effective_step(
 def _decay(value: Any) -> sympy.Expr:
     expression = read_expression(value, "weight decay")
     if expression.is_negative:
-        raise InvalidOptionError(f"the weight decay must be 0 or more, got {value}. Write 0.")
+        raise InvalidArgumentError(f"the weight decay must be 0 or more, got {value}. Write 0.")
     return expression
 
 
@@ -239,7 +239,7 @@ def plane_equilibrium(loss: Any, symbol: Any = None) -> PlaneEquilibrium:
         Equilibrium and Jacobian as functions of ``q = eta lam``, between 0 and 1.
 
     Raises:
-        InvalidOptionError: If the loss is not even.
+        InvalidArgumentError: If the loss is not even.
 
     Example:
         >>> import sympy, symbolic
@@ -254,7 +254,7 @@ def plane_equilibrium(loss: Any, symbol: Any = None) -> PlaneEquilibrium:
     expression = read_expression(loss)
     (theta, *_) = read_symbols(expression, symbol)
     if sympy.simplify(expression.subs(theta, -theta) - expression) != 0:
-        raise InvalidOptionError(
+        raise InvalidArgumentError(
             f"{expression} is not even in {theta}, so there is no symmetric equilibrium. Shift the "
             "angle to the minimum first."
         )

@@ -45,7 +45,7 @@ CUBIC = x**3 / 3 - x
         ),
         (
             lambda: symbolic.critical_points(x**2 * y, between=(0, 1)),
-            "InvalidOptionError",
+            "InvalidArgumentError",
             "losses of one symbol",
         ),
         (
@@ -111,7 +111,7 @@ CUBIC = x**3 / 3 - x
         (lambda: symbolic.classify(1, sympy.oo), "InvalidStepError", "got oo"),
         (
             lambda: symbolic.critical_points(x**3 - 2 * x)[0].intervals(0),
-            "InvalidOptionError",
+            "InvalidArgumentError",
             "width must be positive",
         ),
     ],

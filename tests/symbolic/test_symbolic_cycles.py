@@ -290,12 +290,16 @@ def test_the_sharp_piece_of_the_landscape():
     ("call", "error", "message"),
     [
         (lambda: symbolic.cycles(sympy.cos(x)), "NotSolvedError", "no polynomial in x"),
-        (lambda: symbolic.cycles(x**4, x, 0), "InvalidOptionError", "period must be a whole"),
-        (lambda: symbolic.cycles(x**4, x, 2, 1 + h), "InvalidOptionError", "a rational number or"),
+        (lambda: symbolic.cycles(x**4, x, 0), "InvalidArgumentError", "period must be a whole"),
+        (
+            lambda: symbolic.cycles(x**4, x, 2, 1 + h),
+            "InvalidArgumentError",
+            "a rational number or",
+        ),
         (lambda: symbolic.cycles(x**4, x, 5, 1), "TooMuchWorkError", "max_degree=243"),
         (lambda: symbolic.cycles(x**4, x, 4), "TooMuchWorkError", "max_degree=243"),
         (lambda: symbolic.cycles(x * y, x, 2, 1), "InvalidSymbolsError", "y is undetermined"),
-        (lambda: symbolic.symmetric_cycle(x**3), "InvalidOptionError", "not an even function"),
+        (lambda: symbolic.symmetric_cycle(x**3), "InvalidArgumentError", "not an even function"),
         (
             lambda: symbolic.orbit_step(WELLS, 2, 0, near=(1, 0.5)),
             "NotSolvedError",
@@ -306,7 +310,7 @@ def test_the_sharp_piece_of_the_landscape():
             "NotSolvedError",
             "Give a closer point and step|has period 1",
         ),
-        (lambda: symbolic.crisis(WELLS), "InvalidOptionError", "either target"),
+        (lambda: symbolic.crisis(WELLS), "InvalidArgumentError", "either target"),
         (
             lambda: symbolic.crisis(sympy.cos(x), target=0),
             "NotSolvedError",

@@ -143,12 +143,12 @@ def test_a_certified_step_contracts(quadratic, quartic, share, start):
     [
         (
             lambda: landscapes.certify(x**2, at=1, interval=(0, 2)),
-            "InvalidOptionError",
+            "InvalidArgumentError",
             "the slope at 1 is 2, not 0",
         ),
         (
             lambda: landscapes.certify(x**2, at=0, interval=(1, -1)),
-            "InvalidOptionError",
+            "InvalidArgumentError",
             "the lower end first",
         ),
         (

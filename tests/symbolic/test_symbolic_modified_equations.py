@@ -267,9 +267,13 @@ def test_one_step_is_the_flow_to_the_next_order(order):
             "TooMuchWorkError",
             "max_terms=40",
         ),
-        (lambda: symbolic.modified_equation(PLANE, (x, y), 0), "InvalidOptionError", "order"),
-        (lambda: symbolic.modified_field([x], [x, y]), "InvalidOptionError", "1 components for 2"),
-        (lambda: symbolic.modified_loss(x**2, momentum=1), "InvalidOptionError", r"in \[0, 1\)"),
+        (lambda: symbolic.modified_equation(PLANE, (x, y), 0), "InvalidArgumentError", "order"),
+        (
+            lambda: symbolic.modified_field([x], [x, y]),
+            "InvalidArgumentError",
+            "1 components for 2",
+        ),
+        (lambda: symbolic.modified_loss(x**2, momentum=1), "InvalidArgumentError", r"in \[0, 1\)"),
         (lambda: symbolic.tree_coefficients(9), "TooMuchWorkError", "max_order=9"),
     ],
 )

@@ -356,5 +356,5 @@ def test_the_relu_bound_at_zero_residual():
     ],
 )
 def test_messages_of_networks(call, message):
-    with pytest.raises(symbolic.InvalidOptionError, match=message):
+    with pytest.raises(symbolic.InvalidArgumentError, match=message):
         call()

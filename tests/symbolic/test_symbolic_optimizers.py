@@ -188,7 +188,7 @@ def test_almost_every_path(step, falls):
     ],
 )
 def test_messages_of_optimizers(call, message):
-    with pytest.raises(symbolic.InvalidOptionError, match=message):
+    with pytest.raises(symbolic.InvalidArgumentError, match=message):
         call()
 
 

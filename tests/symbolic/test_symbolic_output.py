@@ -112,7 +112,7 @@ def test_nothing_heavy_is_imported():
 
 def test_without_jax(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
-    with pytest.raises(symbolic.MissingDependencyError, match="pip install jax"):
+    with pytest.raises(symbolic.MissingPackageError, match="pip install jax"):
         symbolic.to_jax(x**2)
 
 

@@ -166,11 +166,11 @@ def test_the_jacobian_by_differences():
     ("call", "error", "message"),
     [
         (lambda: scale_invariant.effective_step(-1, 0, 1), "InvalidStepError", "step must be"),
-        (lambda: scale_invariant.effective_step(1, -1, 1), "InvalidOptionError", "0 or more"),
+        (lambda: scale_invariant.effective_step(1, -1, 1), "InvalidArgumentError", "0 or more"),
         (lambda: scale_invariant.equilibrium(1, 0, 1), "InvalidStepError", "weight_decay must"),
         (
             lambda: scale_invariant.plane_equilibrium(theta**3, theta),
-            "InvalidOptionError",
+            "InvalidArgumentError",
             "is not even in theta",
         ),
     ],

@@ -84,7 +84,7 @@ def test_regimes(q, regime):
 def test_a_regime_with_parameters():
     h = sympy.Symbol("h", positive=True)
     assert symbolic.classify(1 / h, h) == "superstable"
-    with pytest.raises(symbolic.InvalidOptionError, match="may be on either side of 0"):
+    with pytest.raises(symbolic.InvalidArgumentError, match="may be on either side of 0"):
         symbolic.classify(x, h)
 
 
@@ -110,7 +110,7 @@ def test_almost_surely_and_the_counter_example():
     for _ in range(20):
         start = draw.choice([-1, 1]) * draw.uniform(2.001, 50)
         assert start - 0.5 * slope(start) == 0.0  # a maximum: second derivative -6
-    with pytest.raises(symbolic.InvalidOptionError, match="is not analytic"):
+    with pytest.raises(symbolic.InvalidArgumentError, match="is not analytic"):
         symbolic.almost_surely(sympy.Abs(t), 1)
 
 
