@@ -60,7 +60,7 @@ class CriticalPoint:
         >>> import sympy, symbolic
         >>> x = sympy.Symbol("x", real=True)
         >>> print(symbolic.critical_points((x**2 - 1) ** 2 / 4)[0])
-        x = -1: minimum, sharpness 2, threshold 1, supercritical
+        x = -1: minimum, sharpness 2, threshold 1, supercritical flip
 
     References:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
@@ -106,7 +106,7 @@ class CriticalPoint:
         if self.threshold is not None:
             parts.append(f"threshold {short(self.threshold)}")
         if self.flip is not None:
-            parts.append(self.flip.kind)
+            parts.append(f"{self.flip.kind} flip")
         if self.condition is not sympy.true:
             parts.append(f"if {self.condition}")
         return ", ".join(parts)
@@ -150,9 +150,9 @@ def critical_points(
         >>> x = sympy.Symbol("x", real=True)
         >>> for point in symbolic.critical_points((x**2 + 1) * (x - 1)**2 * (x - 2)**2):
         ...     print(point)
-        x = 1: minimum, sharpness 4, threshold 1/2, supercritical
+        x = 1: minimum, sharpness 4, threshold 1/2, supercritical flip
         x = 1.55613388291: maximum, sharpness -3.51531094193
-        x = 2: minimum, sharpness 10, threshold 1/5, supercritical
+        x = 2: minimum, sharpness 10, threshold 1/5, supercritical flip
 
     References:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.

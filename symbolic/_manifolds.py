@@ -19,8 +19,8 @@ class CriticalManifold:
         h_c(x) = 2 / \lambda_{\max}(\nabla^2 f(x)), \quad x \in M
 
     `symbolic.critical_points` makes them. Tangent directions are flat; the eigenvalues listed are
-    those across the manifold, at its generic points. Whether the equations have *real* solutions
-    is not decided where `flattest` is empty.
+    those across the manifold, at its generic points. Several equations are not
+    checked for having real solutions; a single one is.
 
     Attributes:
         loss: The loss.
@@ -60,9 +60,10 @@ class CriticalManifold:
     @property
     def best_threshold(self) -> sympy.Expr | None:
         """The threshold at the flattest points."""
-        if not self.flattest or self.threshold is None:
+        if not self.flattest or self.sharpness is None:
             return None
-        return tidy(self.threshold.subs(self.flattest[0]))
+        sharpness = tidy(self.sharpness.subs(self.flattest[0]))
+        return sympy.oo if sharpness == 0 else tidy(2 / sharpness)
 
     def __str__(self) -> str:
         text = f"{' = '.join(map(str, self.equations))} = 0: {self.kind}"
@@ -161,11 +162,20 @@ def _generic_sign(value: sympy.Expr) -> int | None:
     if sign is not None:
         return sign
     product = sympy.factor(sympy.prod(sympy.fraction(sympy.together(value))))
+    if len(product.free_symbols) == 1 and product.is_polynomial():
+        return _sign_of_polynomial(sympy.Poly(product))
     if product.is_nonnegative or sympy.expand(product).is_nonnegative:
         return 1
     if product.is_nonpositive or sympy.expand(product).is_nonpositive:
         return -1
     return None
+
+
+def _sign_of_polynomial(polynomial: sympy.Poly) -> int | None:
+    """In one variable: the sign off the zeros, if it is the same everywhere."""
+    if any(multiplicity % 2 for _, multiplicity in polynomial.real_roots(multiple=False)):
+        return None
+    return 1 if polynomial.LC() > 0 else -1
 
 
 def _flattest(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import sympy
 
 from ._algebraic import AlgebraicPoint, points_of
-from ._closed_form import ClosedPoint, tidy
+from ._closed_form import ClosedPoint, sign_of, tidy
 from ._errors import TooMuchWorkError
 
 QQ = sympy.QQ
@@ -55,6 +55,8 @@ def solve_system(
         split = next((f for e in basis.exprs if len(f := _factors(e, symbols)) > 1), None)
         if split:
             pending += [[*basis.exprs, factor] for factor in split]
+        elif (empty := _real_part(basis.exprs, symbols, max_work)) is not None:
+            pending += empty
         else:
             reduced = [_factors(e, symbols)[0] for e in basis.exprs]
             basis = sympy.groebner(reduced, *symbols, order="grevlex", domain=domain)
@@ -85,6 +87,33 @@ def _in_closed_form(
         if all(value.is_real is not False for value in location.values()):
             found.append(ClosedPoint(location))
     return found
+
+
+def _real_part(
+    equations: Sequence[sympy.Expr], symbols: Sequence[sympy.Symbol], max_work: int
+) -> list[list[sympy.Expr]] | None:
+    """What to solve instead of an equation whose real solutions are fewer than its complex ones.
+
+    None where the set is as large as it looks, or where that is not decided: several equations,
+    parameters, or more work than allowed.
+    """
+    if any(sign_of(equation) in {1, -1} for equation in equations):
+        return []
+    if len(equations) != 1 or equations[0].free_symbols - set(symbols):
+        return None
+    (g,) = equations
+    normal = [sympy.diff(g, s) for s in symbols]
+    # A real set has a point nearest to any given one, where the normal points to that one.
+    away = [s - sympy.Rational(1, 3 + 2 * i) for i, s in enumerate(symbols)]
+    pairs = it.combinations(range(len(symbols)), 2)
+    minors = [normal[i] * away[j] - normal[j] * away[i] for i, j in pairs]
+    try:
+        nearest, others = solve_system([g, *minors], symbols, max_work)
+    except TooMuchWorkError:
+        return None
+    if others or any(p.evaluate(n) != 0 for p in nearest for n in normal):
+        return None
+    return [[g, *normal]] if nearest else []
 
 
 def _lies_on(point: Point, equations: Sequence[sympy.Expr]) -> bool:

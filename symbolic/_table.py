@@ -7,6 +7,7 @@ from typing import Any
 import sympy
 
 from ._critical_points import CriticalPoint, short
+from ._flips import SUBCRITICAL, SUPERCRITICAL
 from ._manifolds import CriticalManifold
 
 Found = CriticalPoint | CriticalManifold
@@ -53,7 +54,10 @@ def _row(point: Found) -> tuple[str, ...]:
         past = "-" if best is None else f"at best {short(best)}"
         return where, point.kind, sharpness, threshold, past, "manifold"
     where = ", ".join(f"{symbol} = {short(v)}" for symbol, v in point.location.items())
-    past = f"two-cycle ({point.flip.kind})" if point.flip else "-"
+    past = "-"
+    if point.flip:
+        cycle = point.flip.kind in {SUPERCRITICAL, SUBCRITICAL}
+        past = f"two-cycle ({point.flip.kind})" if cycle else f"{point.flip.kind} flip"
     return where, point.kind, sharpness, threshold, past, "exact" if point.exact else "isolated"
 
 

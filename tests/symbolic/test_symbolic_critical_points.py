@@ -209,6 +209,31 @@ def test_scale_invariant_minima():
     assert kinds[y,].kind == "maximum"
 
 
+def test_complex_sets_are_no_critical_points():
+    assert [str(p) for p in symbolic.critical_points((x**2 + y**2 + 1) ** 2)] == [
+        "x = 0, y = 0: minimum, sharpness 4, threshold 1/2"
+    ]
+    (origin,) = symbolic.critical_points((x**2 + y**2) ** 2)
+    assert origin.location == {x: 0, y: 0}
+    assert (origin.kind, origin.sharpness) == ("degenerate", 0)
+    top, circle = symbolic.critical_points((x**2 + y**2 - 1) ** 2)
+    assert (top.kind, circle.kind, circle.threshold) == ("maximum", "minimum", Q(1, 4))
+
+
+def test_manifolds_that_cross_are_arbitrarily_flat():
+    found = symbolic.critical_points(x**2 * y**2 * (x + y - 1) ** 2)
+    assert [m.kind for m in found] == ["maximum", "minimum", "minimum", "minimum"]
+    assert {m.best_threshold for m in found[1:]} == {sympy.oo}
+
+
+def test_a_line_of_minima_in_space():
+    found = symbolic.critical_points(x**2 * y**2 + (x + y + z - 1) ** 2)
+    assert [(m.kind, m.dimension) for m in found] == [("minimum", 1)] * 2
+    for m, at in zip(found, ({x: 0, y: 2, z: -1}, {x: 2, y: 0, z: -1}), strict=True):
+        top = max(sympy.hessian(m.loss, (x, y, z)).subs(at).eigenvals(), key=sympy.N)
+        assert same(m.sharpness.subs(at), top)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.sets(st.integers(-6, 6), min_size=2, max_size=4))
 def test_squared_polynomials_with_known_roots(roots):
@@ -225,5 +250,5 @@ def test_squared_polynomials_with_known_roots(roots):
 
 def test_lines_to_print():
     text = [str(p) for p in symbolic.critical_points(SLIDES)]
-    assert text[0] == "x = 1: minimum, sharpness 4, threshold 1/2, supercritical"
+    assert text[0] == "x = 1: minimum, sharpness 4, threshold 1/2, supercritical flip"
     assert text[1].startswith("x = 1.55613388")
