@@ -16,6 +16,10 @@ import sympy
 from ._closed_form import ClosedPoint, tidy
 from ._errors import NotSolvedError
 
+# Beyond this degree a value stays a polynomial in the root: its own minimal polynomial would be
+# exact too, but takes a resultant that grows fast.
+MAX_NORM_DEGREE = 6
+
 
 @dataclasses.dataclass(frozen=True)
 class AlgebraicPoint:
@@ -42,6 +46,8 @@ class AlgebraicPoint:
             return [self.evaluate(matrix[0, 0])]
         if not all(entry.is_rational_function(*self.parametrisation) for entry in matrix):
             return ClosedPoint(self.location).eigenvalues(matrix)
+        if self.minimal.degree() > MAX_NORM_DEGREE:
+            return self._eigenvalues_of_pair(matrix)
         entries = matrix.applyfunc(lambda entry: self._reduce(entry).as_expr())
         s, t = sympy.Dummy("s"), self.minimal.gen
         # Berkowitz' algorithm divides by nothing, so the entries may be polynomials in t.
@@ -67,6 +73,18 @@ class AlgebraicPoint:
                 derivative = derivative.diff(s)
         assert len(found) == matrix.rows
         return found
+
+    def _eigenvalues_of_pair(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
+        if matrix.rows > 2:
+            raise NotSolvedError(
+                f"a point of algebraic degree {self.minimal.degree()} in {matrix.rows} variables "
+                f"has eigenvalues of degree {self.minimal.degree() * matrix.rows}, too large to "
+                "write down. Split the loss, or put rounder numbers into it."
+            )
+        half = self._reduce(matrix.trace() / 2)
+        discriminant = (half**2 - self._reduce(matrix.det())).rem(self.minimal)
+        middle, root = self._number(half), sympy.sqrt(self._number(discriminant))
+        return [middle - root, middle + root]
 
     def _reduce(self, expression: sympy.Expr) -> sympy.Poly:
         numerator, denominator = sympy.fraction(sympy.together(expression))
@@ -101,6 +119,8 @@ class AlgebraicPoint:
             return value.as_expr()
         if value == sympy.Poly(value.gen, value.gen, domain=sympy.QQ):
             return self.root
+        if self.minimal.degree() > MAX_NORM_DEGREE:
+            return value.as_expr().subs(value.gen, self.root)
         s, t = sympy.Dummy("s"), self.minimal.gen
         norm = sympy.resultant(self.minimal.as_expr(), s - value.as_expr(), t)
         own = sympy.Poly(norm, s, domain=sympy.QQ).sqf_part()
@@ -148,13 +168,33 @@ def isolating_interval(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.
         return interval
     if hasattr(value, "isolate"):
         return value.isolate(width)
-    if value.has(sympy.CRootOf) or not value.is_number:
+    roots = list(value.atoms(sympy.CRootOf))
+    if len(roots) == 1 and value.is_polynomial(roots[0]):
+        return _range_of_polynomial(value, roots[0], width)
+    if roots or not value.is_number:
         raise NotSolvedError(f"{value} is no single number. Ask for the interval of a coordinate.")
     digits = max(int(-sympy.log(width, 10)) + 5, 15) + int(abs(sympy.log(abs(value.evalf()), 10)))
     # evalf is right to the last digit or so; ten units of it are a bound.
     centre = sympy.Rational(value.evalf(digits + 3))
     margin = min(width / 2, sympy.Rational(1, 10 ** (digits - 5)))
     return centre - margin, centre + margin
+
+
+def _range_of_polynomial(
+    value: sympy.Expr, root: sympy.Expr, width: sympy.Rational
+) -> tuple[sympy.Expr, sympy.Expr]:
+    """Horner's scheme in rational intervals, on ever smaller intervals around the root."""
+    coefficients = sympy.Poly(value, root).all_coeffs()
+    finer = width
+    while True:
+        ends = isolating_interval(root, finer)
+        low = high = sympy.S.Zero
+        for c in coefficients:
+            products = [a * b for a in (low, high) for b in ends]
+            low, high = min(products) + c, max(products) + c
+        if high - low <= width:
+            return low, high
+        finer = finer / 16
 
 
 def _real_roots(polynomial: sympy.Poly) -> list[sympy.Expr]:

@@ -123,7 +123,8 @@ def _lies_on(point: Point, equations: Sequence[sympy.Expr]) -> bool:
 def _distinct(points: list[Point]) -> list[Point]:
     found: dict[tuple, Point] = {}
     for point in points:
-        found.setdefault(tuple(point.location.values()), point)
+        digits = tuple(str(v.evalf(40)) if v.is_number else str(v) for v in point.location.values())
+        found.setdefault(digits, point)
     return list(found.values())
 
 

@@ -209,6 +209,29 @@ def test_scale_invariant_minima():
     assert kinds[y,].kind == "maximum"
 
 
+def test_high_degrees_stay_quick_and_exact():
+    loss = x**16 - 3 * x**11 + 2 * x**7 - 5 * x**2 + x
+    start = time.perf_counter()
+    points = symbolic.critical_points(loss)
+    assert time.perf_counter() - start < 5
+    kinds = [point.kind for point in points]
+    assert kinds == ["minimum", "maximum", "minimum"]
+    for point in points:
+        a, b = point.intervals(Q(1, 10**15))[x]
+        assert loss.diff(x).subs(x, a) * loss.diff(x).subs(x, b) < 0
+        exact, direct = (
+            e.evalf(30) for e in (point.sharpness, loss.diff(x, 2).subs(x, (a + b) / 2))
+        )
+        assert abs(exact - direct) < Q("1e-9")
+    plane = x**4 + y**4 + x**3 * y - 2 * x * y**2 + x**2 - x + y
+    for point in symbolic.critical_points(plane):
+        ends = point.intervals(Q(1, 10**20))
+        middle = {s: (a + b) / 2 for s, (a, b) in ends.items()}
+        assert all(abs(plane.diff(s).subs(middle)) < Q("1e-17") for s in (x, y))
+        hessian = sympy.hessian(plane, (x, y)).subs(middle)
+        assert abs(sum(v.evalf(30) for v in point.eigenvalues) - hessian.trace()) < Q("1e-15")
+
+
 def test_complex_sets_are_no_critical_points():
     assert [str(p) for p in symbolic.critical_points((x**2 + y**2 + 1) ** 2)] == [
         "x = 0, y = 0: minimum, sharpness 4, threshold 1/2"

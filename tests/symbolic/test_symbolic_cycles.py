@@ -70,6 +70,50 @@ def test_the_interval_of_stability_by_simulation(step, settles):
     assert (abs(points[-1] - points[-3]) < 1e-9) == settles
 
 
+def test_the_flip_of_two_variables_by_simulation():
+    """Half-widths of the two-cycle just past the threshold 1, and their prediction."""
+    flip = symbolic.flip(x**2 + y**2 / 2 + x**2 * y + x**4 / 10 + x * y**2 / 5, {x: 0, y: 0})
+    assert (flip.coefficient, flip.threshold) == (Q(8, 5), 1)
+    page = {
+        "1.0001": ("0.01118034", 0.01117999),
+        "1.001": ("0.03535534", 0.03534430),
+        "1.01": ("0.11180340", 0.11145745),
+    }
+    for step, (predicted, measured) in page.items():
+        assert abs(flip.half_width(Q(step)).evalf(12) - Q(predicted)) < Q("1e-8")
+        rate, u, v = float(step), measured, -0.01
+        for _ in range(200_000 if step == "1.0001" else 20_000):
+            last = u
+            u, v = (
+                u - rate * (2 * u + 2 * u * v + 0.4 * u**3 + v * v / 5),
+                v - rate * (v + u * u + 0.4 * u * v),
+            )
+        assert abs(u - last) / 2 == pytest.approx(measured, rel=1e-4)
+
+
+def test_the_basin_of_the_logistic_map():
+    for step in (0.5, 1.5, 1.99):
+        for start, inside in (
+            (-0.99, True),
+            (0.99 / step, True),
+            (-1.01, False),
+            (1.01 / step, False),
+        ):
+            end = orbit(lambda v: v + v * v, start, step, 5000)[-1]
+            assert (abs(end) < 1e-6) == inside
+
+
+def test_the_pair_balances_with_multiplier_three_minus_two_h():
+    """On x = y the product of two is the double well; across it one step multiplies by 1 - h e."""
+    loss = (x * y - 1) ** 2 / 2
+    across = sympy.expand(1 - h * (loss.diff(x, 2) - loss.diff(x, y)).subs(y, x))
+    assert same(across, 1 - h * (1 - x**2))
+    # Both points of an orbit together: (1 - h (1 - a^2)) (1 - h (1 - b^2)) with a b = 1 / h.
+    total, joint = (3 + h) / h - 2 / h, 1 / h**2
+    both = sympy.expand((1 - h) ** 2 + h * (1 - h) * total + h**2 * joint)
+    assert same(both, 3 - 2 * h)
+
+
 def test_the_logistic_map():
     (two,) = families(LOGISTIC, 2)
     assert two.stable_steps == ((2, sqrt(6)),)

@@ -318,6 +318,30 @@ def test_matrix_factorisations():
         assert spectrum.threshold == Q(1, 3)
 
 
+@pytest.mark.parametrize(("share", "converges"), [(0.99, True), (1.01, False)])
+def test_the_threshold_of_a_factorisation_by_simulation(share, converges):
+    step = share * float(networks.matrix_factorisation([3, 2, 1], 2).threshold)
+    generator = np.random.default_rng(1)
+    root = np.diag(np.sqrt([3.0, 2.0, 1.0]))[:, :2]
+    first, second = (m + 1e-3 * generator.normal(size=m.shape) for m in (root.T, root))
+    for _ in range(20000):
+        residual = second @ first - np.diag([3.0, 2.0, 1.0])
+        first, second = first - step * second.T @ residual, second - step * residual @ first.T
+    gap = np.max(np.abs(second @ first - np.diag([3.0, 2.0, 0.0])))
+    assert (gap < 1e-9) == converges
+
+
+def test_the_chain_of_depth_eight_in_time():
+    start = time.perf_counter()
+    chain = networks.scalar_chain(8)
+    flat = dict.fromkeys(chain.symbols, chain.flattest_weight)
+    assert same(chain.threshold.subs(flat), 1 / (4 * mu ** Q(7, 4)))
+    hessian = sympy.hessian(chain.loss.subs(mu, 1), chain.symbols)
+    ones = hessian.subs(dict.fromkeys(chain.symbols, 1))
+    assert ones == sympy.ones(8, 8) == chain.hessian.subs({**flat, mu: 1}).subs(mu, 1)
+    assert time.perf_counter() - start < 5
+
+
 def test_the_relu_bound_at_zero_residual():
     generator = np.random.default_rng(0)
     for _ in range(20):
