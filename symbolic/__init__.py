@@ -9,10 +9,7 @@ from ._crises import crisis as crisis
 from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import critical_points as critical_points
 from ._cycles import Cycle as Cycle
-from ._cycles import SymmetricCycle as SymmetricCycle
 from ._cycles import cycles as cycles
-from ._cycles import orbit_step as orbit_step
-from ._cycles import symmetric_cycle as symmetric_cycle
 from ._errors import ForbiddenExpressionError as ForbiddenExpressionError
 from ._errors import InvalidArgumentError as InvalidArgumentError
 from ._errors import InvalidExpressionError as InvalidExpressionError
@@ -37,8 +34,11 @@ from ._optimizers import critical_damping as critical_damping
 from ._optimizers import finite_sum_thresholds as finite_sum_thresholds
 from ._optimizers import optimizer_threshold as optimizer_threshold
 from ._optimizers import runge_kutta_limit as runge_kutta_limit
+from ._orbit_steps import orbit_step as orbit_step
 from ._parsing import parse as parse
 from ._step import descent_step as descent_step
+from ._symmetric_cycles import SymmetricCycle as SymmetricCycle
+from ._symmetric_cycles import symmetric_cycle as symmetric_cycle
 from ._table import json_table as json_table
 from ._table import latex_table as latex_table
 from ._table import table as table

@@ -135,8 +135,9 @@ def critical_points(
         symbols: The variables, declared real (or positive: then only such points count). Default:
             all symbols of the loss. The others are parameters.
         between: For a loss of one variable: two numbers, search only between them.
-        max_work: The bound on the number of complex solutions of a polynomial system (the product
-            of its degrees); with `between`, a hundred intervals are tried for each unit.
+        max_work: The bound on the number of complex solutions that a polynomial system may have by
+            its degrees (Bezout); a fifth of it bounds those that it has. With `between`, a hundred
+            intervals are tried for each unit.
 
     Returns:
         The points from left to right (several variables: in no particular order), then manifolds.

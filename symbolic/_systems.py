@@ -17,6 +17,8 @@ from ._errors import TooMuchWorkError
 
 QQ = sympy.QQ
 MAX_CLOSED_FORMS = 12
+# What one solution costs of `max_work`: linear algebra in as many dimensions as there are.
+WORK_OF_A_SOLUTION = 5
 Point = AlgebraicPoint | ClosedPoint
 
 
@@ -49,6 +51,12 @@ def solve_system(
         if basis.exprs == [1]:
             continue
         if basis.is_zero_dimensional:
+            count = _quotient_dimension(basis, symbols)
+            if count > max_work // WORK_OF_A_SOLUTION:
+                raise TooMuchWorkError(
+                    f"the system has {count} complex solutions, more than max_work={max_work} pays "
+                    f"for. Ask for it: max_work={count * WORK_OF_A_SOLUTION}."
+                )
             solve = _in_closed_form if parameters else _isolated
             points += solve(basis, symbols)
             continue

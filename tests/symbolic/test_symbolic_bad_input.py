@@ -5,7 +5,7 @@ import sympy
 
 import symbolic
 
-x, y = sympy.symbols("x y", real=True)
+x, y, z = sympy.symbols("x y z", real=True)
 CUBIC = x**3 / 3 - x
 
 
@@ -67,6 +67,18 @@ CUBIC = x**3 / 3 - x
             lambda: symbolic.critical_points((x**9 + y**9 - x * y) ** 2),
             "TooMuchWorkError",
             "max_work=289",
+        ),
+        (
+            lambda: symbolic.critical_points(x**41 - 7 * x**3 + x**43 + x**2 * 3),
+            "TooMuchWorkError",
+            "42 complex solutions.*max_work=210",
+        ),
+        (
+            lambda: symbolic.critical_points(
+                (x**4 + y**4 + z**4) - x * y * z + x - 2 * y**2 + 3 * x * z**2 - y * z + z
+            ),
+            "NotSolvedError",
+            "algebraic degree 27 in 3 variables",
         ),
         (
             lambda: symbolic.critical_points(sum(sympy.sin(k * x) for k in range(1, 80))),

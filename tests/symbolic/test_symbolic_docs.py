@@ -21,7 +21,7 @@ PUBLIC = {
     if not name.startswith("_")
     and (inspect.isclass(value) or inspect.isfunction(value))
     and value.__module__.startswith("symbolic")
-    and (module is symbolic or value.__module__ == module.__name__)
+    and (module is symbolic or value.__module__.startswith(module.__name__))
 }
 
 
