@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 
 from ._algebraic import is_closed_form, isolating_interval
-from ._checks import read_expression, read_symbols
+from ._checks import read_count, read_expression, read_symbols
 from ._closed_form import ClosedPoint, sign_of, tidy
 from ._errors import (
     InvalidArgumentError,
@@ -160,6 +160,7 @@ def critical_points(
     """
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
+    read_count(max_work, "max_work")
     gradient = [sympy.diff(expression, symbol) for symbol in chosen]
     parameters = expression.free_symbols - set(chosen)
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
@@ -202,11 +203,14 @@ def _between(
     between: tuple[Any, Any],
     max_work: int,
 ) -> list[ClosedPoint]:
-    lower, upper = (sympy.Rational(str(end)) for end in between)
-    if len(symbols) != 1 or parameters or lower >= upper:
+    try:
+        lower, upper = (sympy.Rational(str(end)) for end in between)
+    except (TypeError, ValueError):
+        lower = upper = sympy.S.Zero
+    if len(symbols) != 1 or parameters or not lower < upper:
         raise InvalidArgumentError(
-            "between=(a, b) with a < b is for losses of one symbol without parameters. Leave it "
-            "out, or put numbers for the other symbols."
+            "between=(a, b), two numbers with a < b, is for losses of one symbol without "
+            "parameters. Leave it out, or put numbers for the other symbols."
         )
     roots = isolate_roots(gradient[0], symbols[0], lower, upper, max_work)
     return [ClosedPoint({symbols[0]: root}) for root in roots]

@@ -74,6 +74,8 @@ def test_intervals_and_cases(capsys):
         (["x**2", "--symbols", "z"], "'z' does not occur. The loss has x"),
         (["x**2/2 - sin(x)"], r"between=(-10, 10)"),
         (["3"], "has no symbols"),
+        (["x**2", "--between", "a", "b"], "two numbers with a < b"),
+        (["x**2", "--max-work", "0"], "max_work must be a whole number"),
     ],
 )
 def test_misuse_of_the_command_line(arguments, message, capsys):
@@ -130,25 +132,28 @@ def test_the_catalogue(case):
 @pytest.mark.parametrize("case", symbolic.cases.CASES.values(), ids=lambda case: case.name)
 def test_the_catalogue_in_jax(case):
     jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
     scalar = len(case.symbols) == 1
     function = symbolic.to_jax(case.loss, case.symbols[0] if scalar else case.symbols)
     for point in ([0.3, 0.9], [1.7, -0.4], [0.05, 2.2]):
-        values = dict(zip(case.symbols, point, strict=False))
-        argument = jax.numpy.asarray(point[0] if scalar else point)
-        gradient = [case.loss.diff(s).subs(values).evalf() for s in case.symbols]
-        hessian = sympy.hessian(case.loss, case.symbols).subs(values).evalf().tolist()
-        expected = (
-            float(case.loss.subs(values)),
-            np.array(gradient, float).squeeze(),
-            np.array(hessian, float).squeeze(),
-        )
-        derivatives = (function, jax.grad(function), jax.hessian(function))
-        for derivative, value in zip(derivatives, expected, strict=True):
-            # One formula computed two ways: 10 sqrt(eps).
-            np.testing.assert_allclose(
-                jax.jit(derivative)(argument), value, rtol=1.5e-7, atol=1.5e-7
-            )
+        with jax.enable_x64(True):
+            check_derivatives(jax, case, function, point)
+
+
+def check_derivatives(jax, case, function, point):
+    scalar = len(case.symbols) == 1
+    values = dict(zip(case.symbols, point, strict=False))
+    argument = jax.numpy.asarray(point[0] if scalar else point)
+    gradient = [case.loss.diff(s).subs(values).evalf() for s in case.symbols]
+    hessian = sympy.hessian(case.loss, case.symbols).subs(values).evalf().tolist()
+    expected = (
+        float(case.loss.subs(values)),
+        np.array(gradient, float).squeeze(),
+        np.array(hessian, float).squeeze(),
+    )
+    derivatives = (function, jax.grad(function), jax.hessian(function))
+    for derivative, value in zip(derivatives, expected, strict=True):
+        # One formula computed two ways: 10 sqrt(eps).
+        np.testing.assert_allclose(jax.jit(derivative)(argument), value, rtol=1.5e-7, atol=1.5e-7)
 
 
 def test_jax_details():
