@@ -9,7 +9,7 @@ import sympy
 
 from ._algebraic import AlgebraicPoint, points_of
 from ._checks import read_count, read_expression, read_single, read_step
-from ._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
+from ._errors import InvalidArgumentError, InvalidStepError, NotSolvedError, TooMuchWorkError
 
 QQ = sympy.QQ
 _DIGITS = 40
@@ -132,6 +132,11 @@ def _dynatomic_factors(step_map: sympy.Poly, x: sympy.Symbol, period: int) -> li
     for _ in range(period):
         iterates.append(step_map.compose(iterates[-1]))
     remaining = iterates[period] - iterates[0]
+    if remaining.is_zero:
+        raise InvalidStepError(
+            f"at this step every point returns after {period} steps, so there are no single orbits "
+            "to list. Take another step."
+        )
     for divisor in sympy.divisors(period)[:-1]:
         for factor in _dynatomic_factors(step_map, x, divisor):
             while (division := sympy.div(remaining, factor))[1].is_zero:

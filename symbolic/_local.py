@@ -56,7 +56,8 @@ def require_smooth(loss: sympy.Expr, point: Point) -> None:
     for kink in kinks:
         if sign_of(point.evaluate(kink)) == 0:
             raise _not_smooth(loss, point)
-    if not _is_finite(point.evaluate(loss)):
+    slopes = [sympy.diff(loss, symbol) for symbol in point.location]
+    if not all(_is_finite(point.evaluate(value)) for value in (loss, *slopes)):
         raise _not_smooth(loss, point)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 
 from ._checks import exact, read_count, read_expression, read_symbols
-from ._errors import InvalidArgumentError, TooMuchWorkError
+from ._errors import InvalidArgumentError, NonSmoothPointError, TooMuchWorkError
 from ._recursion import modified_fields
 
 Field = tuple[sympy.Expr, ...]
@@ -78,6 +78,7 @@ def modified_field(
     Raises:
         TooMuchWorkError: If a component passes `max_terms`.
         InvalidArgumentError: If field and symbols differ in number.
+        NonSmoothPointError: If the field has kinks.
 
     Example:
         >>> import sympy, symbolic
@@ -93,6 +94,12 @@ def modified_field(
         raise InvalidArgumentError(
             f"the field has {len(components)} components for {len(symbols)} symbols. Give one "
             "expression for every symbol."
+        )
+    kinks = (sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Max, sympy.Min, sympy.Piecewise)
+    if any(component.has(*kinks) for component in components):
+        raise NonSmoothPointError(
+            "the field has kinks, across which no modified equation holds. Give one smooth piece "
+            "of the loss."
         )
     n = read_count(order, "order")
     return modified_fields(n, components, _Calculus(tuple(symbols), max_terms))

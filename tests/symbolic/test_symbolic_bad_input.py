@@ -100,6 +100,7 @@ CUBIC = x**3 / 3 - x
             "NonSmoothPointError",
             "inside a smooth piece",
         ),
+        (lambda: symbolic.threshold(sympy.sqrt(x), 0), "NonSmoothPointError", "x = 0"),
         (lambda: symbolic.threshold(sympy.log(x), 0), "NonSmoothPointError", "x = 0"),
         (
             lambda: symbolic.flip((x * y - 1) ** 2, {x: 1, y: 1}),

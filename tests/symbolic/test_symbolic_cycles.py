@@ -333,6 +333,7 @@ def test_the_sharp_piece_of_the_landscape():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: symbolic.cycles(x**2, x, 2, 1), "InvalidStepError", "every point returns after 2"),
         (lambda: symbolic.cycles(sympy.cos(x)), "NotSolvedError", "no polynomial in x"),
         (lambda: symbolic.cycles(x**4, x, 0), "InvalidArgumentError", "period must be a whole"),
         (

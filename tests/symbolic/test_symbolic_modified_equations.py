@@ -274,6 +274,7 @@ def test_one_step_is_the_flow_to_the_next_order(order):
             "1 components for 2",
         ),
         (lambda: symbolic.modified_loss(x**2, momentum=1), "InvalidArgumentError", r"in \[0, 1\)"),
+        (lambda: symbolic.modified_equation(sympy.Abs(x), x), "NonSmoothPointError", "has kinks"),
         (lambda: symbolic.tree_coefficients(9), "TooMuchWorkError", "max_order=9"),
     ],
 )
