@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint format benchmark docs clean
+.PHONY: demo test slow lint format benchmark docs clean
 
 ## Compare flows with gradient descent on real data: prints the table, writes demo.png and demo.npz
 demo: $(VENV)/examples
@@ -12,6 +12,10 @@ demo: $(VENV)/examples
 ## Run the tests
 test: $(VENV)/test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+## Run the tests that take long: networks at the edge of stability, many dimensions
+slow: $(VENV)/test
+	$(BIN)/python -m pytest -n 2 --dist load -q -m slow
 
 ## Check style and types
 lint: $(VENV)/dev

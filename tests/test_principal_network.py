@@ -9,6 +9,7 @@ from helpers import quartic, rosenbrock, tanh_network
 
 import flows
 
+pytestmark = pytest.mark.slow
 DENSE = flows.Dense()
 PRINCIPAL = flows.PrincipalFlow(curvature=DENSE)
 CORRECTED = flows.PrincipalFlow(correction="third-order", curvature=DENSE)
@@ -82,7 +83,7 @@ def test_the_edge_of_stability_of_a_network():
     assert medians["PrincipalFlow"] <= 0.05
     for name in ("GradientFlow", "ModifiedFlow(2)", "ModifiedFlow(3)"):
         assert 0.4 < medians[name] < 0.65
-    assert medians["PrincipalFlow(real)"] == pytest.approx(1, abs=0.1)  # it has no sign
+    assert medians["PrincipalFlow(real)"] < 0.15  # over two steps
 
 
 def valley(x, data):

@@ -164,7 +164,7 @@ def slope(steps, errors):
     [
         (rosenbrock, BANANA, 1e-4),
         (polynomial, jnp.array([0.7, -0.5, 0.6]), 0.02),
-        (NETWORK, NETWORK_START, 0.02),
+        pytest.param(NETWORK, NETWORK_START, 0.02, marks=pytest.mark.slow),
     ],
     ids=["rosenbrock", "polynomial", "network"],
 )
@@ -188,8 +188,9 @@ def quadratic(x, data):
     return x @ matrix @ x / 2 + linear @ x
 
 
-@pytest.mark.parametrize("curvature", [DENSE, flows.Krylov(8)], ids=str)
-@pytest.mark.parametrize("branch", ["continued", "real"])
+@pytest.mark.parametrize(
+    ("branch", "curvature"), [("continued", DENSE), ("real", flows.Krylov(8))], ids=str
+)
 def test_quadratics_are_exact(branch, curvature):
     # Singular, repeated, indefinite, 1 and 2 exactly, and far beyond.
     spectrum = np.array([0.0, 0.0, 0.3, 1.0, 1.5, 1.5, 2.0, -0.5, 3.5])
@@ -203,6 +204,7 @@ def test_quadratics_are_exact(branch, curvature):
     assert float(run.errors[flow.name].max()) < 1e-9 * largest
 
 
+@pytest.mark.slow
 def test_away_from_resonance_it_is_far_closer_than_the_principal_flow():
     optimizer = flows.GradientDescent(0.5)
     start = flows.iterate(NETWORK, NETWORK_START, optimizer, 24).final_params
@@ -228,6 +230,7 @@ def test_away_from_resonance_it_is_far_closer_than_the_principal_flow():
 TWO_STEP = flows.PrincipalFlow("real", "cubic", DENSE)
 
 
+@pytest.mark.slow
 def test_the_two_step_form_follows_through_the_edge_of_stability():
     # The reference's table: from iterate 500, forty steps, RK4 with six steps in two.
     optimizer = flows.GradientDescent(0.5)
@@ -248,6 +251,7 @@ def test_the_two_step_form_follows_through_the_edge_of_stability():
         assert printed / 2 < end < 2 * printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("iterate", "principal", "second"),
     [(10, 5.2e-3, 6.0e-5), (465, 4.5e-3, 2.0e-5), (150, 1.9e-1, 1.9e-2)],
@@ -288,8 +292,9 @@ def resonant(x):
     return x[0] + x[0] ** 2 + x[0] ** 2 * x[1] / 2
 
 
-@pytest.mark.parametrize("curvature", [DENSE, flows.Krylov(4)], ids=str)
-@pytest.mark.parametrize("mode", ["trajectory", "per_step"])
+@pytest.mark.parametrize(
+    ("curvature", "mode"), [(DENSE, "trajectory"), (flows.Krylov(4), "per_step")], ids=str
+)
 def test_a_pole_is_a_result_code(curvature, mode):
     flow = flows.PrincipalFlow(correction="cubic", curvature=curvature)
     run = flows.compare(
