@@ -46,6 +46,7 @@ def exponents(matrix, rate):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     spectrum=st.sampled_from(sorted(SPECTRA)),

@@ -87,6 +87,7 @@ def flax_tree():
     return loss, start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
 def test_every_structure_gives_the_same_numbers(mode):
     runs = {}

@@ -64,6 +64,7 @@ def test_one_dimension(z):
         assert np.abs(flow - exact).max() <= 1e-9 * np.abs(exact).max()
 
 
+@pytest.mark.slow
 @CURVATURES
 @settings(max_examples=4, deadline=None)
 @given(

@@ -188,6 +188,7 @@ def quadratic(x, data):
     return x @ matrix @ x / 2 + linear @ x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("branch", "curvature"), [("continued", DENSE), ("real", flows.Krylov(8))], ids=str
 )
@@ -307,6 +308,7 @@ def test_a_pole_is_a_result_code(curvature, mode):
     assert int(found.last_step) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curvature", [DENSE, flows.Krylov(4)], ids=str)
 def test_the_distance_from_a_pole(curvature):
     # mu = -1.02 over a flat direction: |mu^2 - 1| over pi |T v^2|, relative to the field.

@@ -101,6 +101,7 @@ def finite_difference(function, x, direction):
     return (function(x + step * direction) - function(x - step * direction)) / (2 * step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "flow"), [("trajectory", BOTH[0]), ("trajectory", BOTH[1]), ("per_step", BOTH[1])]
 )
@@ -141,6 +142,7 @@ def test_gradient_of_iterate_and_solve():
     assert float(jax.grad(flow)(0.1)) == pytest.approx(-12 / (1 + 1.2) ** 3, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_vmap_of_grad():
     gradient = jax.grad(lambda h: smooth_error(START, h, "trajectory", BOTH[0])[-1])
     rates = jnp.array([0.3, 0.4])

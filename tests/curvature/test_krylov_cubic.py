@@ -87,6 +87,7 @@ def test_against_the_closed_form(branch, curvature, allowed, iterates):
                 assert int(estimated.matvecs) < 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "branch"), [(1, "real"), (2, "continued"), (4, "continued")])
 def test_few_dimensions_and_nothing_there(branch, n):
     random = np.random.default_rng(n)
