@@ -14,16 +14,15 @@ import numpy as np
 from ._checks import being_traced, one_of, step_count
 from ._custom_types import Array, Flag, Loss, Params, PyTree
 from ._errors import IncompatibleFlowError
-from ._integrator import Integrator, integrate, make_integrator
+from ._integrator import Integrator, make_integrator
 from ._iterate import (
     IterateState,
-    Records,
     begin,
-    blank_unless,
     iterate_trajectory,
     scan_iterates,
     step_once,
 )
+from ._per_step import restart
 from ._problem import Problem, make_problem
 from ._results import RESULTS, Comparison, check
 from ._solve import (
@@ -33,14 +32,10 @@ from ._solve import (
     FlowState,
     advance_flow,
     begin_flow,
-    blank_observation,
     check_flow,
     flow_trajectory,
-    is_good,
-    observe,
-    one_step_from,
 )
-from ._vectors import real_dtype, select, size
+from ._vectors import real_dtype, size
 from ._windows import keep_params, plan, walk
 from .optimizers import AbstractOptimizer
 from .vector_fields import AbstractFlow
@@ -244,71 +239,13 @@ def _advance_per_step(
         made = iterates.step > carry.iterates.step
         end = problem.optimizer.params(iterates.state)
         stepped = [
-            _one_step(problem, flow, integrator, state, index, start, end, made, save)
+            restart(problem, flow, integrator, state, index, start, end, made, save)
             for flow, state in zip(flows, carry.flows, strict=True)
         ]
         carry = CompareState(iterates, tuple(state for state, _ in stepped))
         return carry, (records, tuple(records for _, records in stepped))
 
     return jax.lax.scan(step, carry, done + np.arange(length))
-
-
-def _one_step(
-    problem: Problem,
-    flow: AbstractFlow,
-    integrator: Integrator,
-    carry: FlowState,
-    index: Array,
-    start: Params,
-    end: Params,
-    due: Flag,
-    save: bool,
-) -> tuple[FlowState, Records]:
-    """One flow from one iterate to the next; `due` says whether there is a next one.
-
-    A flow of every second step starts anew at every second iterate, and waits there for a step.
-    """
-    h = problem.optimizer.step_time
-
-    def arrive(carry: FlowState) -> tuple[FlowState, Records]:
-        y = carry.y if flow.stride == 2 else flow.init(problem, start)
-        since = index - (flow.stride - 1)
-        t0 = (h * since.astype(h.dtype)).astype(carry.dt.dtype)
-        duration = (flow.stride * h).astype(carry.dt.dtype)
-        leg = integrate(problem, flow, integrator, y, t0, duration[None], carry.dt)
-        y = jax.tree.map(lambda ys: ys[0], leg.ys)
-        return arrived(carry, y, flow.params(y), leg.result, leg.dt, leg.stats)
-
-    def wait(carry: FlowState) -> tuple[FlowState, Records]:
-        y = flow.init(problem, start)
-        none = jax.tree.map(jnp.zeros_like, carry.stats)
-        return arrived(carry, y, one_step_from(problem, start), RESULTS.successful, carry.dt, none)
-
-    def arrived(carry, y, point, result, dt, stats) -> tuple[FlowState, Records]:
-        records = observe(problem, flow, y, point, save, end)
-        good = is_good(records)
-        why = RESULTS.where(result != RESULTS.successful, result, RESULTS.diverged)
-        y, point = select(good, (y, point), (carry.y, carry.point))
-        carry = FlowState(
-            y,
-            point,
-            carry.step + jnp.asarray(carry.alive & good, carry.step.dtype),
-            carry.alive & good,
-            RESULTS.where(carry.alive & ~good, why, carry.result),
-            dt,
-            jax.tree.map(jnp.add, carry.stats, stats),
-        )
-        return carry, blank_unless(good, records)
-
-    def attempt(carry: FlowState) -> tuple[FlowState, Records]:
-        if flow.stride == 1:
-            return arrive(carry)
-        return jax.lax.cond(index % 2 == 0, wait, arrive, carry)
-
-    def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        return carry, blank_observation(problem, flow, carry.y, carry.point, save, end)
-
-    return jax.lax.cond(due, attempt, nothing, carry)
 
 
 def _ended(flow: FlowState, steps: int) -> FlowState:

@@ -15,6 +15,7 @@ import scipy.special
 
 from .._custom_types import Array, Scalar
 from ._base import SpectralFunction
+from .rounded_alpha import ROUNDING
 
 # The factor of a direction whose logarithm is smaller is a mean of derivatives. The kernel's poles
 # are at a distance of pi at least, so that four nodes give all digits; and a quotient by so much
@@ -31,9 +32,6 @@ _SERIES = [np.polynomial.Polynomial(_EVEN).deriv(order).coef for order in range(
 # An imaginary part from which on a pole is within reach: nearer to 2 pi than to pi, where sums of
 # two logarithms lie of which one is beyond 1.
 _TURNED = 1.5 * np.pi
-
-# How far from 1, in units of rounding, an eigenvalue is taken for 1; as in `rounded_alpha`.
-_ROUNDING = 128
 
 
 class Spectrum(eqx.Module):
@@ -59,7 +57,7 @@ class Spectrum(eqx.Module):
         self.logarithm = self.alpha * z.astype(self.alpha.dtype)
         eps = float(jnp.finfo(z.dtype).eps)
         multiplier = 1 - z
-        self.multiplier = jnp.where(jnp.abs(multiplier) < _ROUNDING * eps, eps, multiplier)
+        self.multiplier = jnp.where(jnp.abs(multiplier) < ROUNDING * eps, eps, multiplier)
 
 
 def cubic_kernel(at: Spectrum, a: Scalar, mu: Scalar) -> Array:

@@ -10,7 +10,7 @@ from ._base import SpectralFunction
 from .spectral_functions import alpha
 
 # How far from 1, in units of rounding, an eigenvalue is taken for 1.
-_ROUNDING = 128
+ROUNDING = 128
 # Half the angle, in radians, of the wedge in which the cut is rounded off. Where a path slides
 # along the cut, it is off by about a third of that; half of it would take twice the solver steps.
 _WEDGE = 2e-3
@@ -32,7 +32,7 @@ def rounded_alpha(branch: str) -> SpectralFunction:
     """
 
     def function(z: Array) -> Array:
-        rounding = _ROUNDING * float(jnp.finfo(z.dtype).eps)
+        rounding = ROUNDING * float(jnp.finfo(z.dtype).eps)
         z = jnp.where(jnp.abs(1 - z) < rounding, jnp.ones_like(z), z)
         value = alpha(z, branch)
         if branch == "continued" and jnp.iscomplexobj(z):
