@@ -45,6 +45,7 @@ from .curvature import Dense as Dense
 from .curvature import Krylov as Krylov
 from .optimizers import AbstractOptimizer as AbstractOptimizer
 from .optimizers import GradientDescent as GradientDescent
+from .optimizers import StepMap as StepMap
 from .stability import StabilityCoefficients as StabilityCoefficients
 from .stability import stability_coefficients as stability_coefficients
 from .vector_fields import AbstractFlow as AbstractFlow

@@ -164,6 +164,7 @@ def check_flow(flow: Any, optimizer: Any) -> None:
             f"{flow.name} models {modelled}, not {type(optimizer).__name__}: "
             f"compare it with {modelled}, or {remedy}."
         )
+    flow.check(optimizer)
 
 
 @eqx.filter_jit
@@ -309,7 +310,7 @@ def flow_trajectory(
 ) -> Trajectory:
     """A flow's records as a `Trajectory`."""
     params = records["params"]
-    chosen = flow.choices(carry.point)
+    chosen = flow.choices(problem, carry.point)
     choices = {name: Label(choice) for name, choice in chosen.items()}
     return Trajectory(
         ts=step_times(problem, records["loss"]),

@@ -8,3 +8,4 @@ from ._base import SpectralFunction as SpectralFunction
 from ._base import SpectralImage as SpectralImage
 from .dense import Dense as Dense
 from .krylov import Krylov as Krylov
+from .step_map import step_map_velocity as step_map_velocity

@@ -29,17 +29,23 @@ def scaled_hessian(problem: Problem, params: Params) -> tuple[Params, Matvec]:
 
 
 def matrix_of(matvec: Matvec, like: Params) -> Array:
-    """The ``(n, n)`` matrix of a linear map, in the order of the tree's leaves, made symmetric.
+    """The ``(n, n)`` matrix of a symmetric map, in the order of the tree's leaves."""
+    matrix = columns_of(matvec, like)
+    return (matrix + matrix.T) / 2
+
+
+def columns_of(linear: Matvec, like: Params) -> Array:
+    """The ``(n, n)`` matrix of a linear map, in the order of the tree's leaves.
 
     Arguments:
-        matvec: The linear map.
+        linear: The linear map.
         like: A vector that it can be applied to; ``n`` numbers in all.
     """
     dtype = jtu.tree_leaves(like)[0].dtype
     n = size(like)
-    matrix = jax.lax.map(
-        lambda row: ravel(matvec(unravel(row, like))),
+    columns = jax.lax.map(
+        lambda row: ravel(linear(unravel(row, like))),
         jnp.eye(n, dtype=dtype),
         batch_size=min(_BATCH, n),
     )
-    return (matrix + matrix.T) / 2
+    return columns.T

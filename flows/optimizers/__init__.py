@@ -2,3 +2,4 @@
 
 from ._base import AbstractOptimizer as AbstractOptimizer
 from .gradient_descent import GradientDescent as GradientDescent
+from .step_map import StepMap as StepMap

@@ -57,7 +57,14 @@ class AbstractFlow(eqx.Module):
     def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Scalar]:
         """Numbers worth recording at every step; may be empty."""
 
-    def choices(self, params: Params) -> dict[str, str]:
+    def check(self, optimizer: AbstractOptimizer) -> None:
+        """Raise an `IncompatibleFlowError` if, with these options, the flow does not model it.
+
+        Called with one of `models` only, before anything is traced.
+        """
+        del optimizer
+
+    def choices(self, problem: Problem, params: Params) -> dict[str, str]:
         """What was left to the flow, and what it chose for such parameters; nothing, for most."""
-        del params
+        del problem, params
         return {}

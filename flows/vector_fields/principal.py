@@ -11,26 +11,29 @@ import jax.tree_util as jtu
 from .._checks import one_of
 from .._complex_state import ComplexState, join, split
 from .._custom_types import Params, PyTree, Scalar, VectorField
+from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add_scaled, norm, scaled, size
 from ..curvature import (
     AbstractCurvature,
     CubicImage,
+    Dense,
     SpectralImage,
     check_curvature,
     resolve,
+    step_map_velocity,
 )
 from ..curvature.hessian import scaled_hessian
 from ..curvature.rounded_alpha import rounded_alpha
 from ..curvature.spectral_functions import BRANCHES
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, StepMap
 from ._base import AbstractFlow
 
 _CORRECTIONS = (None, "third-order", "cubic")
 
 
 class PrincipalFlow(AbstractFlow):
-    r"""The principal flow of gradient descent, which oscillates and diverges when descent does.
+    r"""The principal flow: it oscillates and diverges when gradient descent does.
 
     .. math::
         \dot\theta = \sum_i \alpha(h \lambda_i)\, (g \cdot u_i)\, u_i, \qquad
@@ -72,6 +75,17 @@ class PrincipalFlow(AbstractFlow):
     ``branch="real", correction="cubic"`` has none: it is the flow of every second iterate, real,
     and the one to follow a trajectory through the edge of stability with.
 
+    For `flows.StepMap`, any other iteration ``y -> Phi(y)`` (momentum as a map of parameters and
+    velocity, a game), it is
+
+    .. math::
+        \dot y = \frac{1}{h} \log(D\Phi(y))\, (D\Phi(y) - I)^{-1}\, (\Phi(y) - y)
+
+    which is the same field for gradient descent, and exact where ``Phi`` is affine. Such maps turn:
+    a pair of multipliers beyond a quarter of a turn leaves the real axis on the continued branch
+    and not on the principal one, so prefer ``branch="principal"`` for them. Dense, without
+    corrections, by square roots of the whole matrix (on a CPU), and not for reverse mode.
+
     One evaluation costs a gradient and a function of the Hessian, see `flows.Dense` and
     `flows.Krylov`; at complex points about four times as much. The cubic term costs some hundred
     Hessian-vector products more (`Krylov`) or ``n^2`` third derivatives (`Dense`), and is not for
@@ -94,7 +108,8 @@ class PrincipalFlow(AbstractFlow):
 
     Raises:
         InvalidOptionError: If an attribute is none of the above.
-        IncompatibleFlowError: From the drivers, if the optimizer is not `GradientDescent`.
+        IncompatibleFlowError: From the drivers, if the optimizer is neither `GradientDescent` nor
+            a `StepMap`, or is the latter and there is a correction or a Krylov space.
         ContinuationError: From the drivers, if the loss cannot be continued; ``branch="real"`` does
             without.
 
@@ -117,7 +132,7 @@ class PrincipalFlow(AbstractFlow):
         and the cubic term are this library's.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent, StepMap)
     branch: str = eqx.field(static=True, default="continued")
     correction: str | None = eqx.field(static=True, default=None)
     curvature: str | AbstractCurvature = "auto"
@@ -138,6 +153,21 @@ class PrincipalFlow(AbstractFlow):
     def stride(self) -> int:
         """2 for the real branch, which loses the sign of an oscillation; otherwise 1."""
         return 2 if self.branch == "real" else 1
+
+    def check(self, optimizer: AbstractOptimizer) -> None:
+        """Refuse what needs a Hessian, for a map that has none."""
+        if not isinstance(optimizer, StepMap):
+            return
+        if self.correction is not None:
+            raise IncompatibleFlowError(
+                f"correction={self.correction!r} is a term of gradient descent's modified "
+                "equation, not of a StepMap's. Leave it out, or use flows.GradientDescent."
+            )
+        if not (self.curvature == "auto" or isinstance(self.curvature, Dense)):
+            raise IncompatibleFlowError(
+                f"curvature={self.curvature} is for symmetric Hessians; the derivative of a "
+                "StepMap is a general matrix. Leave it out, or use flows.GradientDescent."
+            )
 
     def init(self, problem: Problem, params: Params) -> PyTree[Any]:
         """The parameters; with zero imaginary parts, unless the branch is real."""
@@ -166,9 +196,9 @@ class PrincipalFlow(AbstractFlow):
             return spectrum
         return {"imaginary_part": norm(y.imaginary), **spectrum}
 
-    def choices(self, params: Params) -> dict[str, str]:
+    def choices(self, problem: Problem, params: Params) -> dict[str, str]:
         """The method for ``f(H) g``, where `curvature` is ``"auto"`` too."""
-        return {"curvature": str(resolve(self.curvature, size(params)))}
+        return {"curvature": str(self._curvature(problem, params))}
 
     def _at(self, y: PyTree[Any], function: Any) -> PyTree[Any]:
         """`function` of the point: of a real one, in real arithmetic."""
@@ -177,16 +207,11 @@ class PrincipalFlow(AbstractFlow):
         return jax.lax.cond(y.is_real, lambda y: function(y.real), lambda y: function(join(y)), y)
 
     def _velocity(self, problem: Problem, params: Params) -> PyTree[Any]:
-        gradient, image = self._image(problem, params)
-        velocity = image.value
-        if self.correction == "third-order":
-            h = problem.optimizer.step_time
-            term = problem.third_derivative(params, gradient, gradient)
-            velocity = add_scaled(velocity, -(h**2) / 12, term)
+        velocity = self._image(problem, params).value
         return velocity if self.branch == "real" else split(velocity)
 
     def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:
-        _, image = self._image(problem, params)
+        image = self._image(problem, params)
         spectrum = {
             "largest_h_lambda": jnp.max(image.eigenvalues.real),
             "singularity_distance": jnp.min(jnp.abs(1 - image.eigenvalues)),
@@ -196,15 +221,26 @@ class PrincipalFlow(AbstractFlow):
             spectrum["resonance_distance"] = image.resonance_distance
         return spectrum
 
-    def _image(self, problem: Problem, params: Params) -> tuple[Params, SpectralImage]:
-        """The gradient ``g``, and ``alpha(h H) g``, with the cubic term if there is one."""
-        gradient, matvec = scaled_hessian(problem, params)
-        curvature = resolve(self.curvature, size(params))
-        if self.correction != "cubic":
-            return gradient, curvature.apply(rounded_alpha(self.branch), matvec, gradient)
+    def _image(self, problem: Problem, params: Params) -> SpectralImage:
+        """``alpha(h H) g``, with the correction if there is one."""
+        if isinstance(problem.optimizer, StepMap):
+            return step_map_velocity(self.branch, problem, params)
         h = problem.optimizer.step_time
+        gradient, matvec = scaled_hessian(problem, params)
+        curvature = self._curvature(problem, params)
 
         def third(v: Params, w: Params) -> Params:
             return scaled(h**2, problem.third_derivative(params, v, w))
 
-        return gradient, curvature.apply_cubic(self.branch, matvec, third, gradient)
+        if self.correction == "cubic":
+            return curvature.apply_cubic(self.branch, matvec, third, gradient)
+        image = curvature.apply(rounded_alpha(self.branch), matvec, gradient)
+        if self.correction == "third-order":
+            velocity = add_scaled(image.value, -1 / 12, third(gradient, gradient))
+            image = eqx.tree_at(lambda image: image.value, image, velocity)
+        return image
+
+    def _curvature(self, problem: Problem, params: Params) -> AbstractCurvature:
+        if isinstance(problem.optimizer, StepMap):
+            return Dense()
+        return resolve(self.curvature, size(params))
