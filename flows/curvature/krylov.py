@@ -19,6 +19,9 @@ from .rounded_alpha import rounded_alpha
 # directions otherwise.
 _AUTO = (24, 16, 1e-5)
 _DIRECTIONS = 24
+# With "auto" the cubic term is no better than so much of the principal part's error, to which it
+# is added: small, so that a varying number of terms does not make the field rough.
+_OF_ERROR = 0.01
 # Whether the space is large enough is looked up after so many products: it costs two small
 # eigendecompositions.
 _LOOK = 4
@@ -50,7 +53,8 @@ class Krylov(AbstractCurvature):
         nodes: How many nodes the quadrature of ``PrincipalFlow(correction="cubic")`` has, an even
             number. They cost next to nothing: third derivatives are taken along pairs of at most
             24 directions that all nodes share. ``"auto"`` takes 24 nodes and 16 directions, and
-            is content with a relative error of 1e-5 of its largest parts.
+            is content with an error of 1e-5 of its largest parts, or of a hundredth of the
+            principal part's estimated error.
 
     Raises:
         InvalidOptionError: If `num_matvecs` is not a positive integer, `rtol` is negative, or
@@ -131,11 +135,11 @@ class Krylov(AbstractCurvature):
         """The principal part, and the cubic term by quadrature; see `nodes`."""
         image, space = self._image(rounded_alpha(branch), matvec, vector)
         nodes, directions, content = _AUTO
+        size, rtol = norm(image.value), jnp.maximum(content, _OF_ERROR * image.error)
         if not isinstance(self.nodes, str):
-            nodes, directions, content = self.nodes, _DIRECTIONS, _RTOL[real_dtype(vector)]
-        size = norm(image.value)
+            nodes, directions = self.nodes, _DIRECTIONS
+            rtol = jnp.asarray(_RTOL[real_dtype(vector)], size.dtype)
         term = CubicTerm(branch, space, nodes, directions)
-        rtol = jnp.asarray(content, size.dtype)
         cubic = term.sum(matvec, third, self.num_matvecs, rtol, size)
         error = image.error + cubic.error / jnp.where(size > 0, size, 1)
         return CubicImage(

@@ -30,9 +30,13 @@ from .hessian_function import HessianFunction, Image
 from .krylov_space import KrylovSpace, ritz
 from .logistic_rule import logistic_rule
 from .rounded_alpha import rounded_alpha
+from .shared_functions import SharedFunctions, Sums
 
 # (e^x - 1) / x by its series, for |x| < 1/2.
 _SERIES = 1 / np.cumprod(np.arange(1.0, 16.0))
+
+# Distances from 1, to the left and to the right.
+_NEARER = np.outer([-1.0, 1.0], 0.5 ** np.arange(1, 13)).ravel()
 
 
 class Sum(NamedTuple):
@@ -43,6 +47,12 @@ class Sum(NamedTuple):
     error: Scalar
     distance: Scalar
     longest: Scalar
+
+    def plus(self, value: Params, error: Scalar, matvecs: Integer, distance: Scalar) -> "Sum":
+        """With one term more."""
+        nearest = jnp.minimum(self.distance, distance)
+        total = add(self.total, value)
+        return Sum(total, self.matvecs + matvecs, self.error + error, nearest, self.longest)
 
 
 class CubicTerm(eqx.Module):
@@ -95,34 +105,75 @@ class CubicTerm(eqx.Module):
         kernel = _PairKernel(self, basis)
         # In the order of what a pair may contribute, and without those that are negligible.
         second, first = map(jnp.asarray, np.tril_indices(self.directions))
-        bounds = jax.vmap(lambda a, b: jnp.max(jnp.abs(kernel(self.at.z, a, b))))(first, second)
+        values = self._samples(kernel, first, second)
+        bounds = jnp.max(jnp.abs(values), axis=1)
         order = jnp.argsort(-bounds)
-        number = jnp.sum(bounds > rtol / 10 * jnp.max(bounds))
-        skipped = jnp.linalg.norm(jnp.where(jnp.arange(bounds.size) < number, 0, bounds[order]))
+        first, second, values, bounds = (x[order] for x in (first, second, values, bounds))
+        tail = jnp.sqrt(jnp.cumsum(bounds[::-1] ** 2))[::-1]
+        kept = tail > rtol * bounds[0]
+        skipped = jnp.max(jnp.where(kept, 0, tail))
+        # Next to a pole a function is like no other, and has a space of its own.
+        alone = kept & jax.vmap(kernel.has_poles)(first, second)
+        values = jnp.where((kept & ~alone)[:, None], values, 0)
+        if not jnp.iscomplexobj(self.at.z):
+            values = jnp.concatenate([values.real, values.imag], axis=1)
+        shared = SharedFunctions(values, self.nodes, rtol / 10 * bounds[0])
         apply = HessianFunction(matvec, num_matvecs, rtol)
+        directions = jax.lax.map(self.space.basis.combine, (self.vectors @ basis).T)
 
-        def pair(p: Integer, so_far: Sum) -> Sum:
-            a, b = first[order[p]], second[order[p]]
-            v, w = (self.space.basis.combine(self.vectors @ basis[:, n]) for n in (a, b))
-            along = third(v, w)
-            image = apply(along, lambda z: kernel(z, a, b), norm(so_far.total))
-            return Sum(
-                add(so_far.total, image.value),
-                so_far.matvecs + image.matvecs,
-                so_far.error + image.error,
-                jnp.minimum(so_far.distance, kernel.distance(image, a, b, size)),
-                jnp.maximum(so_far.longest, norm(along)),
-            )
+        def pair(p: Integer, so_far: tuple[Sum, Sums]) -> tuple[Sum, Sums]:
+            a, b = first[p], second[p]
+            along = third(*(jtu.tree_map(lambda rows, n=n: rows[n], directions) for n in (a, b)))
 
-        like = self.space.basis.blocks[0]
-        dtype = self.own.alpha.dtype
-        zero = jtu.tree_map(lambda rows: jnp.zeros(rows.shape[1:], dtype), like)
+            def by_itself(total: Sum, sums: Sums) -> tuple[Sum, Sums]:
+                image = apply(along, lambda z: kernel(z, a, b), norm(total.total))
+                distance = kernel.distance(image, a, b, size)
+                return total.plus(image.value, image.error, image.matvecs, distance), sums
+
+            def together(total: Sum, sums: Sums) -> tuple[Sum, Sums]:
+                return total, shared.with_vector(sums, p, along)
+
+            total, sums = jax.lax.cond(alone[p], by_itself, together, *so_far)
+            return total._replace(longest=jnp.maximum(total.longest, norm(along))), sums
+
+        def function(r: Integer, total: Sum, sums: Sums) -> Sum:
+            weights = jnp.conj(shared.mixing[:, r])
+
+            def phi(z: Array) -> Array:
+                every = jax.vmap(lambda a, b: kernel(z, a, b))(first, second)
+                return weights.astype(every.dtype) @ every
+
+            image = apply(shared.vector(sums, r), phi, norm(total.total))
+            return total.plus(image.value, image.error, image.matvecs, total.distance)
+
+        like = jtu.tree_map(lambda rows: rows[0], self.space.basis.blocks[0])
         none = jnp.zeros_like(self.space.length)
+        zero = jtu.tree_map(lambda leaf: jnp.zeros(leaf.shape, self.own.alpha.dtype), like)
         nothing = Sum(zero, jnp.zeros((), int), none, jnp.full_like(none, jnp.inf), none)
-        total = jax.lax.fori_loop(0, number, pair, nothing)
-        error = total.error + skipped * total.longest
+        total, sums = jax.lax.fori_loop(0, jnp.sum(kept), pair, (nothing, shared.nothing(like)))
+        total = jax.lax.fori_loop(
+            0, shared.number, lambda r, total: function(r, total, sums), total
+        )
+        error = total.error + (skipped + shared.rest) * total.longest
         error += (left_out + self._rule_error()) * norm(total.total)
         return total._replace(total=scaled(-0.5, total.total), error=error / 2)
+
+    def _samples(self, kernel: "_PairKernel", first: Array, second: Array) -> Array:
+        """The functions of all pairs over the spectrum, shape ``(pairs, points)``.
+
+        At the Ritz values, between them, a bit beyond, and ever closer to the singularity at 1,
+        if that is within. Times ``|mu|^{1/2}``, without which the last ones would be all that
+        counts.
+        """
+        z = self.at.z[jnp.argsort(self.at.z.real)]
+        width = z[-1] - z[0]
+        ends = jnp.stack([z[0] - width / 20, z[-1] + width / 20])
+        near = jnp.asarray(1 + _NEARER, z.dtype)
+        within = (z[0].real < near.real) & (near.real < z[-1].real)
+        near = jnp.where(within, near, z[0])
+        points = jnp.concatenate([z, (z[1:] + z[:-1]) / 2, ends, near])
+        values = jax.vmap(lambda a, b: kernel(points, a, b))(first, second)
+        return values * jnp.minimum(jnp.abs(1 - points), 1)[None].astype(values.dtype) ** 0.5
 
     def rule(self) -> tuple[Array, Array]:
         """The exponents ``y = it - 1/2`` at the nodes, and the weights."""
@@ -206,6 +257,12 @@ class _PairKernel:
         weight = jnp.abs(product * image.components / (j.z * k.z))
         nearest = resonance(j.logarithm + k.logarithm - at.logarithm, gap, weight, size)
         return jnp.where(self._beyond(a, b), nearest, jnp.inf)
+
+    def has_poles(self, a: Integer, b: Integer) -> Flag:
+        """Whether the closed form of this pair has poles: no real logarithm differs by a turn."""
+        if not jnp.iscomplexobj(self.term.own.alpha):
+            return jnp.asarray(False)
+        return self._beyond(a, b)
 
     def _beyond(self, a: Integer, b: Integer) -> Flag:
         return (a < self.number) & (b < self.number)

@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -85,6 +86,25 @@ def test_against_the_closed_form(branch, curvature, allowed, iterates):
             if curvature.nodes == "auto":
                 assert size * float(estimated.error) < 30 * error
                 assert int(estimated.matvecs) < 400
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("z", "branch"), [(0.5, "continued"), (1.7, "continued"), (2.1, "real")])
+def test_on_the_321_parameters_of_real_data(z, branch):
+    """The network on the breast-cancer table, thirty steps from its start."""
+    problem = flows.problems.breast_cancer()
+    start, unravel = jax.flatten_util.ravel_pytree(problem.start)
+
+    def loss(x):
+        return problem.loss(unravel(x), problem.args)
+
+    x = flows.iterate(loss, start, flows.GradientDescent(problem.learning_rate), 30).final_params
+    h = jnp.asarray(z / float(jnp.linalg.eigvalsh(jax.hessian(loss)(x))[-1]))
+    expected, _ = term(loss, x, h, branch, flows.Dense())
+    size = float(jnp.linalg.norm(expected))
+    for curvature, allowed in ((flows.Krylov(), 1e-3), (flows.Krylov(60, nodes=40), 1e-6)):
+        found, _ = term(loss, x, h, branch, curvature)
+        assert float(jnp.linalg.norm(found - expected)) < allowed * size
 
 
 @pytest.mark.slow
