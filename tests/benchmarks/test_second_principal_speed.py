@@ -1,7 +1,7 @@
-"""The second principal flow against the Hessian-vector products it is made of, at 100,000 numbers.
+"""The second principal flow against the products it is made of, at 100,000 parameters.
 
-Inputs whose scales fall, as those of real data do, leave one direction beyond ``h lambda = 1``; with
-inputs of one scale there are ten.
+Inputs whose scales fall, as those of real data do, leave one direction beyond ``h lambda = 1``;
+with inputs of one scale there are ten.
 """
 
 import equinox as eqx
