@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from ._critical_points import CriticalPoint, short
+from ._critical_point import CriticalPoint, short
 from ._flips import SUBCRITICAL, SUPERCRITICAL
 from ._manifolds import CriticalManifold
 

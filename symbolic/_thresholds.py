@@ -8,7 +8,7 @@ import sympy
 from ._algebraic import rational_point
 from ._checks import read_expression, read_point, read_step
 from ._closed_form import ClosedPoint, sign_of
-from ._critical_points import CriticalPoint
+from ._critical_point import CriticalPoint
 from ._errors import InvalidArgumentError, InvalidPointError
 from ._flips import Flip
 from ._local import Point, eigenvalues_at, flip_of, kind_of, require_smooth, sharpness_of
