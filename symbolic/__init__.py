@@ -4,6 +4,8 @@ from . import cases as cases
 from . import landscapes as landscapes
 from . import networks as networks
 from . import scale_invariant as scale_invariant
+from ._almost_surely import AlmostSurely as AlmostSurely
+from ._almost_surely import almost_surely as almost_surely
 from ._crises import Crisis as Crisis
 from ._crises import crisis as crisis
 from ._critical_point import CriticalPoint as CriticalPoint
@@ -33,6 +35,7 @@ from ._optimizers import critical_damping as critical_damping
 from ._optimizers import optimizer_threshold as optimizer_threshold
 from ._orbit_steps import orbit_step as orbit_step
 from ._parsing import parse as parse
+from ._regimes import classify as classify
 from ._runge_kutta import runge_kutta_limit as runge_kutta_limit
 from ._step import descent_step as descent_step
 from ._step_logarithms import log_map_weights as log_map_weights
@@ -42,9 +45,6 @@ from ._symmetric_cycles import symmetric_cycle as symmetric_cycle
 from ._table import json_table as json_table
 from ._table import latex_table as latex_table
 from ._table import table as table
-from ._thresholds import AlmostSurely as AlmostSurely
-from ._thresholds import almost_surely as almost_surely
-from ._thresholds import classify as classify
 from ._thresholds import flip as flip
 from ._thresholds import threshold as threshold
 from ._to_jax import to_jax as to_jax

@@ -11,8 +11,6 @@ from sympy import cos, sin
 import symbolic
 
 x, y = sympy.symbols("x y", real=True)
-h = sympy.Symbol("h", positive=True)
-b, a = sympy.symbols("momentum lookahead")
 PLANE = x**4 / 4 + x**2 * y**2 / 2 + y**2 / 2 - x * y / 3
 ROSENBROCK = (1 - x) ** 2 + 100 * (y - x**2) ** 2
 
@@ -117,126 +115,6 @@ def test_rosenbrock():
     inner += -40000 * x * y**2 - 39600 * x * y + 99 * x - 200 * y - 99
     # The page gives d_x F_y - d_y F_x of F = -f_3.
     assert sympy.expand(-twist + Q(800, 3) * inner) == 0
-
-
-TREES = {
-    2: {"f'f": "-1/2"},
-    3: {"f''(f,f)": "1/12", "f'f'f": "1/3"},
-    4: {"f''(f,f'f)": "-1/12", "f'f''(f,f)": "-1/12", "f'f'f'f": "-1/4"},
-    5: {
-        "f''(f,f''(f,f))": "1/120",
-        "f''(f,f'f'f)": "1/20",
-        "f''(f'f,f'f)": "1/60",
-        "f'f''(f,f'f)": "1/10",
-        "f'f'f''(f,f)": "3/40",
-        "f'f'f'f'f": "1/5",
-        "f'''(f,f,f'f)": "-1/120",
-        "f'f'''(f,f,f)": "1/180",
-        "f''''(f,f,f,f)": "-1/720",
-    },
-    6: {
-        "f''(f,f'f''(f,f))": "-1/120",
-        "f''(f,f'f'f'f)": "-1/30",
-        "f''(f'f,f'f'f)": "-1/60",
-        "f'f''(f,f''(f,f))": "-1/60",
-        "f'f''(f,f'f'f)": "-1/15",
-        "f'f''(f'f,f'f)": "-1/40",
-        "f'f'f''(f,f'f)": "-1/10",
-        "f'f'f'f''(f,f)": "-1/15",
-        "f'f'f'f'f'f": "-1/6",
-        "f'''(f,f,f''(f,f))": "1/240",
-        "f'''(f,f,f'f'f)": "1/120",
-        "f'''(f,f'f,f'f)": "1/120",
-        "f''(f,f'''(f,f,f))": "1/360",
-        "f'f'f'''(f,f,f)": "-1/120",
-        "f''''(f,f,f,f'f)": "1/360",
-        "f'f''''(f,f,f,f)": "1/720",
-    },
-}
-
-
-def test_rooted_trees():
-    fields = symbolic.tree_coefficients(6)
-    for nodes, page in TREES.items():
-        found = {symbolic.tree_text(tree): c for tree, c in fields[nodes - 1].items()}
-        assert {canonical(k): v for k, v in found.items()} == {
-            canonical(k): Q(v) for k, v in page.items()
-        }
-
-
-def canonical(text):
-    """The tree as nested sorted tuples, read from the text alone."""
-
-    def read(position):
-        primes, position = 0, position + 1
-        while position < len(text) and text[position] == "'":
-            primes, position = primes + 1, position + 1
-        branches = []
-        if primes == 1:
-            branch, position = read(position)
-            branches.append(branch)
-        elif primes:
-            while text[position] in "(,":
-                branch, position = read(position + 1)
-                branches.append(branch)
-            position += 1
-        assert len(branches) == primes
-        return tuple(sorted(branches)), position
-
-    tree, end = read(0)
-    assert end == len(text)
-    return tree
-
-
-def test_momentum():
-    heavy = symbolic.momentum_series(4, lookahead=0)
-    page = [
-        -1 / (1 - b),
-        -(1 + b) / (2 * (1 - b) ** 3),
-        -(b**2 + 4 * b + 1) / (3 * (1 - b) ** 5),
-        -(1 + b) * (b**2 + 8 * b + 1) / (4 * (1 - b) ** 7),
-    ]
-    assert all(zero(c - p) for c, p in zip(heavy, page, strict=True))
-    nesterov = symbolic.momentum_series(3, lookahead=b)
-    page = [
-        -1 / (1 - b),
-        -(2 * b**2 - b + 1) / (2 * (1 - b) ** 3),
-        -(3 * b**4 - 3 * b**3 + 7 * b**2 - 2 * b + 1) / (3 * (1 - b) ** 5),
-    ]
-    assert all(zero(c - p) for c, p in zip(nesterov, page, strict=True))
-    third = b**2 + 4 * b + 1 - 3 * a * (1 - b) * (b + 2) + 3 * a**2 * (1 - b) ** 2
-    assert zero(symbolic.momentum_series(3)[2] + third / (3 * (1 - b) ** 5))
-    with mpmath.workdps(40):
-        q, beta = mpmath.mpf("1e-4"), mpmath.mpf("0.5")
-        root = ((1 + beta - q) + mpmath.sqrt((1 + beta - q) ** 2 - 4 * beta)) / 2
-        partial = sum(
-            mpmath.mpf(str(c)) * q**k for k, c in enumerate(symbolic.momentum_series(5, 0, 0.5), 1)
-        )
-        assert abs(mpmath.log(root) - partial) < 1e-18
-
-
-def test_modified_losses():
-    fields = symbolic.modified_equation(PLANE, (x, y), 2)
-    modified = symbolic.modified_loss(PLANE)
-    for i, s in enumerate((x, y)):
-        assert sympy.expand(-sympy.diff(modified, s) - fields[0][i] - h * fields[1][i]) == 0
-    heavy = symbolic.modified_loss(x**2 / 2, momentum=b)
-    # (1 - b) x' = -grad E~ has the rate c_1 + h c_2 of the slow mode.
-    c1, c2 = symbolic.momentum_series(2, lookahead=0)
-    assert zero(-sympy.diff(heavy, x) / ((1 - b) * x) - c1 - h * c2)
-
-
-def test_log_map_weights():
-    page = {
-        1: "-1 1",
-        2: "-3/2 2 -1/2",
-        3: "-11/6 3 -3/2 1/3",
-        4: "-25/12 4 -3 4/3 -1/4",
-        5: "-137/60 5 -5 10/3 -5/4 1/5",
-        6: "-49/20 6 -15/2 20/3 -15/4 6/5 -1/6",
-    }
-    for order, text in page.items():
-        assert symbolic.log_map_weights(order) == [Q(w) for w in text.split()]
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])

@@ -5,6 +5,7 @@ import random
 
 import pytest
 import sympy
+from plain import same
 from sympy import Rational as Q
 from sympy import cos, sin, sqrt
 
@@ -15,10 +16,6 @@ from symbolic.scale_invariant import TIME, eta, lam, q, s
 theta = sympy.Symbol("theta", real=True)
 x, y = sympy.symbols("x y", positive=True)
 RAYLEIGH = x**2 / (x**2 + y**2)
-
-
-def same(a, b):
-    return sympy.simplify(a - b) == 0
 
 
 def descend(u, v, step, decay):

@@ -1,24 +1,32 @@
-"""Chains, deep linear networks, factorisations and ReLU, against Hessians made here."""
+"""Scalar chains and products of two, against Hessians and iterates made here."""
 
 import math
 import random
 import time
 
-import numpy as np
 import pytest
 import sympy
+from plain import same
 from sympy import Rational as Q
 from sympy import sqrt
 
 import symbolic
 from symbolic import networks
 
-h, mu = sympy.symbols("h mu", positive=True)
 x, y = sympy.symbols("x y", real=True)
+h, r, p = sympy.symbols("h r p", positive=True)
+h, mu = sympy.symbols("h mu", positive=True)
 
 
-def same(a, b):
-    return sympy.simplify(a - b) == 0
+def test_the_pair_balances_with_multiplier_three_minus_two_h():
+    """On x = y the product of two is the double well; across it one step multiplies by 1 - h e."""
+    loss = (x * y - 1) ** 2 / 2
+    across = sympy.expand(1 - h * (loss.diff(x, 2) - loss.diff(x, y)).subs(y, x))
+    assert same(across, 1 - h * (1 - x**2))
+    # Both points of an orbit together: (1 - h (1 - a^2)) (1 - h (1 - b^2)) with a b = 1 / h.
+    total, joint = (3 + h) / h - 2 / h, 1 / h**2
+    both = sympy.expand((1 - h) ** 2 + h * (1 - h) * total + h**2 * joint)
+    assert same(both, 3 - 2 * h)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
@@ -212,125 +220,6 @@ def test_zhu_minimum_of_sharpness_two_over_eta():
         assert same(at**2 - at**-2, root.subs(eta, value))
 
 
-def gauss_newton(layers):
-    """J^T J for the product of square layers: the Hessian at zero residual."""
-    n, columns = len(layers[0]), []
-    for index in range(len(layers)):
-        left, right = np.eye(n), np.eye(n)
-        for layer in layers[index + 1 :]:
-            left = layer @ left
-        for layer in layers[:index]:
-            right = layer @ right
-        for i in range(n):
-            for j in range(n):
-                columns.append(np.outer(left[:, i], right[j]).ravel())
-    jacobian = np.array(columns).T
-    return jacobian.T @ jacobian
-
-
-@pytest.mark.parametrize(("n", "depth"), [(3, 2), (3, 3), (2, 4), (3, 6)])
-def test_deep_linear_networks(n, depth):
-    generator = np.random.default_rng(n * depth)
-    left, values, right = np.linalg.svd(generator.normal(size=(n, n)))
-    root = np.diag(values ** (1 / depth))
-    layers = [root @ right, *[root] * (depth - 2), left @ root]
-    start = time.perf_counter()
-    spectrum = networks.deep_linear([sympy.Float(v) for v in values], depth)
-    assert time.perf_counter() - start < 5
-    found = sorted([*map(float, spectrum.eigenvalues), *[0.0] * spectrum.zeros])
-    np.testing.assert_allclose(found, np.linalg.eigvalsh(gauss_newton(layers)), atol=1e-12)
-    assert float(spectrum.sharpness) == pytest.approx(found[-1], rel=1e-13)
-    # No random factorisation of the same matrix is flatter.
-    for _ in range(20):
-        mixed = [generator.normal(size=(n, n)) + 2 * np.eye(n) for _ in range(depth - 1)]
-        product = left @ np.diag(values) @ right
-        for layer in mixed:
-            product = product @ np.linalg.inv(layer)
-        top = np.linalg.eigvalsh(gauss_newton([*mixed, product]))[-1]
-        assert top >= depth * values[0] ** (2 - 2 / depth) * (1 - 1e-9)
-
-
-def test_deep_linear_in_symbols():
-    s, t = sympy.symbols("s t", positive=True)
-    found = networks.deep_linear([s, t], 2)
-    assert found.eigenvalues == (2 * s, s + t, s + t, 2 * t)
-    three = networks.deep_linear([s, t], 3)
-    quotient = (s**2 - t**2) / (s ** Q(2, 3) - t ** Q(2, 3))
-    assert same(sympy.expand(three.eigenvalues[1] * (s ** Q(2, 3) - t ** Q(2, 3))), s**2 - t**2)
-    assert abs((three.eigenvalues[1] - quotient).subs({s: 3, t: 2}).evalf()) < 1e-12
-    assert same(three.threshold, 2 / (3 * s ** Q(4, 3)))
-    bound = networks.largest_singular_value(3, three.threshold)
-    assert same(bound, s)
-
-
-@pytest.mark.parametrize("values", [(4.0, 2.0, 1.5, 1.0), (0.8, 0.5, 0.3, 0.1)])
-@pytest.mark.parametrize("depth", [2, 3, 5])
-def test_the_bound_is_tight_from_identity(values, depth):
-    """The modes decouple, so each is a balanced chain; the top one decides."""
-    threshold = float(networks.deep_linear(list(values), depth).threshold)
-    for share, converges in ((0.9, True), (0.99, True), (1.01, False), (1.05, False)):
-        product = np.ones(len(values))
-        w = np.ones(len(values))
-        for _ in range(20000):
-            w = w - share * threshold * (w**depth - values) * w ** (depth - 1)
-        product = w**depth
-        assert np.all(np.abs(product) < 1e3)
-        assert (np.max(np.abs(product - values)) < 1e-9) == converges
-
-
-def numeric_hessian(function, point):
-    step, n = 1e-3, len(point)
-    basis = np.eye(n) * step
-    values = np.zeros((n, n))
-    for i in range(n):
-        for j in range(n):
-            values[i, j] = (
-                function(point + basis[i] + basis[j])
-                - function(point + basis[i] - basis[j])
-                - function(point - basis[i] + basis[j])
-                + function(point - basis[i] - basis[j])
-            ) / (4 * step**2)
-    return values
-
-
-def test_matrix_factorisations():
-    s, n, r = np.array([3.0, 2.0, 1.0]), 3, 2
-    target = np.diag(s)
-
-    def two(p):
-        first, second = p[: r * n].reshape(r, n), p[r * n :].reshape(n, r)
-        return 0.5 * np.sum((second @ first - target) ** 2)
-
-    def one(p):
-        factor = p.reshape(n, r)
-        return 0.25 * np.sum((factor @ factor.T - target) ** 2)
-
-    root = np.diag(np.sqrt(s))[:, :r]
-    # Central differences of quartics: exact up to O(step^2) of the fourth derivatives.
-    for function, point, symmetric in (
-        (two, np.concatenate([root.T.ravel(), root.ravel()]), False),
-        (one, root.ravel(), True),
-    ):
-        spectrum = networks.matrix_factorisation([3, 2, 1], r, symmetric=symmetric)
-        found = sorted([*map(float, spectrum.eigenvalues), *[0.0] * spectrum.zeros])
-        expected = np.linalg.eigvalsh(numeric_hessian(function, point))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-        assert spectrum.threshold == Q(1, 3)
-
-
-@pytest.mark.parametrize(("share", "converges"), [(0.99, True), (1.01, False)])
-def test_the_threshold_of_a_factorisation_by_simulation(share, converges):
-    step = share * float(networks.matrix_factorisation([3, 2, 1], 2).threshold)
-    generator = np.random.default_rng(1)
-    root = np.diag(np.sqrt([3.0, 2.0, 1.0]))[:, :2]
-    first, second = (m + 1e-3 * generator.normal(size=m.shape) for m in (root.T, root))
-    for _ in range(20000):
-        residual = second @ first - np.diag([3.0, 2.0, 1.0])
-        first, second = first - step * second.T @ residual, second - step * residual @ first.T
-    gap = np.max(np.abs(second @ first - np.diag([3.0, 2.0, 0.0])))
-    assert (gap < 1e-9) == converges
-
-
 def test_the_chain_of_depth_eight_in_time():
     start = time.perf_counter()
     chain = networks.scalar_chain(8)
@@ -340,31 +229,6 @@ def test_the_chain_of_depth_eight_in_time():
     ones = hessian.subs(dict.fromkeys(chain.symbols, 1))
     assert ones == sympy.ones(8, 8) == chain.hessian.subs({**flat, mu: 1}).subs(mu, 1)
     assert time.perf_counter() - start < 5
-
-
-def test_the_relu_bound_at_zero_residual():
-    generator = np.random.default_rng(0)
-    for _ in range(20):
-        inner, outer = generator.normal(size=(5, 2)), generator.normal(size=(2, 5))
-        bias, inputs = generator.normal(size=5), generator.normal(size=(3, 2))
-        rows, outputs = [], []
-        for point in inputs:
-            before = inner @ point - bias
-            active, hidden = (before > 0).astype(float), np.maximum(before, 0)
-            outputs.append(outer @ hidden)
-            for k in range(2):
-                by_outer = np.zeros((2, 5))
-                by_outer[k] = hidden
-                by_inner = np.outer(outer[k] * active, point)
-                rows.append(np.concatenate([by_outer.ravel(), by_inner.ravel()]))
-        jacobian = np.array(rows)
-        top = np.linalg.eigvalsh(jacobian.T @ jacobian)[-1]
-        bound = networks.relu_threshold(inputs.tolist(), np.array(outputs).tolist())
-        assert bound is sympy.oo or 2 / top <= float(bound) * (1 + 1e-12)
-        if bound is not sympy.oo:
-            mean = networks.relu_threshold(inputs.tolist(), np.array(outputs).tolist(), mean=True)
-            assert same(mean, 3 * bound)
-    assert networks.relu_threshold([[1]], [[0]]) is sympy.oo
 
 
 @pytest.mark.parametrize(
