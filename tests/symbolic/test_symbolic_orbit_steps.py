@@ -1,76 +1,121 @@
 """Orbits followed to a given multiplier: superstable steps and doublings, to many digits."""
 
 import mpmath
+import pytest
 import sympy
 from plain import orbit
 from sympy import Rational as Q
+from sympy import sqrt
 
 import symbolic
 
-x, y = sympy.symbols("x y", real=True)
-h, r, p = sympy.symbols("h r p", positive=True)
+x = sympy.Symbol("x", real=True)
 WELLS = (x**2 - 1) ** 2 / 4
 LOGISTIC = x**2 / 2 + x**3 / 3
 SLIDES = (x**2 + 1) * (x - 1) ** 2 * (x - 2) ** 2
 
 
-def test_period_four_of_the_logistic_map_ends_where_the_page_says():
+def slope_of_slides(v):
+    return 2 * (v - 1) * (v - 2) * (3 * v**3 - 6 * v**2 + 4 * v - 3)
+
+
+def superstable_steps(loss, critical_point, first, count):
+    """The steps of superstable orbits of period 1, 2, 4, ..., each guessed from those before."""
+    steps = list(first)
+    for k in range(len(steps), count):
+        ratio = 4.669 if k > 2 else 4.4
+        guess = steps[-1] + (steps[-1] - steps[-2]) / ratio
+        near = (critical_point(guess), guess)
+        steps.append(symbolic.orbit_step(loss, 2**k, 0, near=near, digits=20)[1])
+    return steps
+
+
+def accumulation(steps):
+    """Aitken's extrapolation of a geometric sequence."""
+    a, b, c = steps[-3:]
+    return c - (c - b) ** 2 / ((c - b) - (b - a))
+
+
+def test_period_doubling_of_the_double_well():
+    """Superstable parameters a = 1 + h, their ratios, and where they accumulate."""
+    page = [
+        *("1.5", "2.12132034355964", "2.26298965453635", "2.29384331349836", "2.30047470216029"),
+        *("2.30189602933606", "2.30220048394147", "2.30226569108", "2.30227965656"),
+        "2.30228264754",
+    ]
+    # A superstable orbit goes through the map's critical point: 3 h x^2 = 1 + h.
+    steps = superstable_steps(
+        WELLS, lambda h: sympy.sqrt((1 + h) / (3 * h)), [Q(1, 2), 3 / sqrt(2).n(20) - 1], 10
+    )
+    for step, value in zip(steps, page, strict=True):
+        digits = len(value) - 2
+        assert abs(step + 1 - Q(value)) < Q(1, 10**digits)
+    ratios = [(b - a) / (c - b) for a, b, c in zip(steps, steps[1:], steps[2:], strict=False)]
+    expected = ["4.3857", "4.5917", "4.6527", "4.6656", "4.6684", "4.6690", "4.66917", "4.66919"]
+    for ratio, text in zip(ratios, expected, strict=True):
+        assert abs(ratio - Q(text)) < Q(1, 10 ** (len(text) - 2))
+    assert abs(accumulation(steps) - Q("1.3022834627")) < Q("1e-10")
+
+
+def test_period_doubling_of_the_logistic_map():
+    # The critical point -1/2 + 1/(2 h) is z = 1/2 of z -> r z (1 - z), r = 1 + h.
+    steps = superstable_steps(LOGISTIC, lambda h: (1 / h - 1) / 2, [1, sqrt(5).n(20)], 9)
+    assert abs(accumulation(steps) - Q("2.5699457")) < Q("1e-7")
     start = orbit(lambda v: v + v * v, 0.1, 2.5, 4000)[-1]
     end = symbolic.orbit_step(LOGISTIC, 4, -1, near=(start, 2.54))[1]
     assert abs(end - Q("2.5440904")) < Q("1e-7")
 
 
-def test_period_doubling_of_the_double_well():
-    """Superstable parameters a = 1 + h, and their ratios."""
-    page = [
-        "1.5",
-        "2.12132034355964",
-        "2.26298965453635",
-        "2.29384331349836",
-        "2.30047470216029",
-        "2.30189602933606",
-    ]
-    found = [Q(3, 2)]
-    previous = mpmath.mpf(1)
-    for k, value in enumerate(page[1:], 1):
-        a = mpmath.mpf(value)
-        # The superstable orbit goes through the map's critical point sqrt(a / 3) / sqrt(h).
-        start = mpmath.sqrt(a / 3 / (a - 1))
-        point, step = symbolic.orbit_step(WELLS, 2**k, 0, near=(start, a - 1))
-        found.append(step + 1)
-        assert abs(found[-1] - Q(value)) < Q("1e-13")
-        assert point > 0
-    ratios = [(b - a) / (c - b) for a, b, c in zip(found, found[1:], found[2:], strict=False)]
-    assert previous < 2
-    for ratio, expected in zip(ratios, (4.3857, 4.5917, 4.6527, 4.6656), strict=True):
-        assert abs(ratio - expected) < 2e-4
+@pytest.mark.parametrize(
+    ("multiplier", "near", "page"),
+    [
+        (0, (1.92, 0.2245), "0.2245154931"),
+        (-1, (1.89, 0.248), "0.2481192111"),
+        (0, (1.1, 0.5586), "0.5586275694"),
+        (-1, (1.15, 0.6114), "0.6114407630"),
+    ],
+)
+def test_the_two_branches_of_the_slides(multiplier, near, page):
+    step = symbolic.orbit_step(SLIDES, 2, multiplier, near=near)[1]
+    assert abs(step - Q(page)) < Q("1e-10")
+    # By plain descent: the error of the two-cycle shrinks by the multiplier, m^k.
+    end = orbit(slope_of_slides, near[0], float(step), 20_000)
+    if multiplier == 0:
+        assert min(abs(1 - float(step) * second_of_slides(v)) for v in end[-2:]) < 1e-6
+    for share, settles in ((0.99, True), (1.01, False)):
+        points = orbit(slope_of_slides, near[0], share * float(step), 20_000)
+        assert (abs(points[-1] - points[-3]) < 1e-9) == (settles or multiplier == 0)
 
 
-def test_the_example_of_the_slides():
-    assert symbolic.flip(SLIDES, 1).coefficient == 11
-    assert symbolic.flip(SLIDES, 2).coefficient == Q(1484, 25)
-    widths = {(1, Q("0.50005")): "0.00426401", (2, Q("0.20002")): "0.00183556"}
-    for (at, step), page in widths.items():
-        predicted = symbolic.flip(SLIDES, at).half_width(step)
-        assert abs(predicted.evalf(12) - Q(page)) < Q("1e-8")
-        low, high = min(
-            (
-                sorted(p.evalf(12) for p in cycle.points)
-                for cycle in symbolic.cycles(SLIDES, x, 2, step)
-            ),
-            key=lambda pair: abs(pair[0] - at),
-        )
-        measured = {1: "0.00426360", 2: "0.00183549"}[at]
-        assert abs((high - low) / 2 - Q(measured)) < Q("1e-8")
-    for period, multiplier, near, page in (
-        (2, 0, (1.92, 0.2245), "0.2245154931"),
-        (2, -1, (1.89, 0.248), "0.2481192111"),
-        (2, 0, (1.1, 0.5586), "0.5586275694"),
-        (2, -1, (1.15, 0.6114), "0.6114407630"),
-    ):
-        step = symbolic.orbit_step(SLIDES, period, multiplier, near=near)[1]
-        assert abs(step - Q(page)) < Q("1e-9")
-    maximum = symbolic.critical_points(SLIDES)[1].location[x]
-    (end,) = symbolic.crisis(SLIDES, after=2, target=maximum, near=1.897)
-    assert abs(end.step - Q("0.3306047846")) < Q("1e-10")
-    assert abs(end.critical_point - Q("1.8974177673")) < Q("1e-10")
+def second_of_slides(v):
+    return 30 * v**4 - 120 * v**3 + 168 * v**2 - 108 * v + 34
+
+
+def test_a_fold():
+    """The window of period three of the logistic map opens at r = 1 + 2 sqrt(2)."""
+    _, step = symbolic.orbit_step(LOGISTIC, 3, 1, near=(-0.77, 2.83))
+    assert abs(step - sqrt(8)) < Q("1e-28")
+
+
+def test_orbits_of_a_loss_that_is_no_polynomial():
+    """Of 1 - cos x: 2 x = h sin x with 1 = h cos x, so tan x = 2 x."""
+    point, step = symbolic.orbit_step(1 - sympy.cos(x), 2, 0, near=(1.2, 2.5))
+    with mpmath.workdps(30):
+        root = mpmath.findroot(lambda v: mpmath.tan(v) - 2 * v, 1.165)
+        assert abs(mpmath.mpf(str(point)) - root) < 1e-25
+        assert abs(mpmath.mpf(str(step)) - 1 / mpmath.cos(root)) < 1e-25
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: symbolic.orbit_step(WELLS, 2, 0, near=(1, 0.5)), "has period 1"),
+        (
+            lambda: symbolic.orbit_step(x**2, 2, 0, near=(1, 0.3)),
+            "Give a closer point and step|has period 1",
+        ),
+    ],
+)
+def test_messages_of_orbit_steps(call, message):
+    with pytest.raises(symbolic.NotSolvedError, match=message):
+        call()
