@@ -76,7 +76,6 @@ def test_the_logistic_map():
     assert abs(three.doubling_steps[0].evalf(12) - Q("2.8414990")) < Q("1e-6")
     assert symbolic.threshold(LOGISTIC, 0) == 2
     assert symbolic.classify(1, 1) == "superstable"
-    assert [c.step for c in symbolic.crisis(LOGISTIC, after=2, period=1)] == [3]
 
 
 def test_losses_with_barriers():
@@ -85,7 +84,63 @@ def test_losses_with_barriers():
     assert same(symmetric.multiplier, (2 * h - 5) ** 2)
     assert symmetric.stable_steps == ((2, 3),)
     assert broken.stable_steps == ((3, 1 + sqrt(5)),)
-    assert [c.step for c in symbolic.crisis(BARRIERS, after=1, target=1)] == [4]
+
+
+@pytest.mark.parametrize(
+    ("slope", "period", "end"),
+    [
+        (lambda v: v + v * v, 2, 6**0.5),  # the logistic map
+        (lambda v: v + v * v, 1, 2.0),
+        (lambda v: v - v**3, 2, 1 + 5**0.5),  # barriers: the pair whose symmetry is broken
+        (lambda v: v**3 - v, 1, 1.0),
+        (lambda v: v**3 - v, 2, 5**0.5 - 1),  # wells
+    ],
+)
+def test_where_intervals_end_by_plain_descent(slope, period, end):
+    for share, settles in ((0.99, True), (1.01, False)):
+        points = orbit(slope, 0.3, share * end, 20_000)
+        assert (abs(points[-1] - points[-1 - period]) < 1e-9) == settles
+
+
+def test_where_the_symmetric_cycle_of_the_barriers_breaks():
+    for step, symmetric in ((2.97, True), (3.03, False)):
+        *_, last, end = orbit(lambda v: v - v**3, 0.3, step, 20_000)
+        assert (abs(last + end) < 1e-9) == symmetric
+
+
+def test_the_cubic_map_in_its_own_variable():
+    """y = sqrt(h) x turns the wells into a y - y^3 with a = 1 + h, the barriers into its mirror."""
+    a = sympy.Symbol("a", positive=True)
+    after = symbolic.descent_step(WELLS, x, h)[x].subs(x, y / sqrt(h)) * sqrt(h)
+    assert same(after, (1 + h) * y - y**3)
+    after = symbolic.descent_step(BARRIERS, x, h)[x].subs(x, y / sqrt(h)) * sqrt(h)
+    assert same(after, -((h - 1) * y - y**3))
+    cubic = a * y - y**3
+    twice = sympy.expand(cubic.subs(y, cubic) - y)
+    factors = -(y**2 - a - 1) * (y**4 - a * y**2 + 1)
+    assert same(sympy.cancel(twice / (cubic - y)), factors)
+    symmetric, pair = families(WELLS, 2)
+    in_y = {x: y / sqrt(h)}
+    assert same(symmetric.equation.subs(in_y), (y**2 - a - 1).subs(a, 1 + h))
+    ratio = sympy.cancel(pair.equation.subs(in_y) / (y**4 - a * y**2 + 1).subs(a, 1 + h))
+    assert ratio.is_constant()
+    assert same(symmetric.multiplier, (2 * a + 3).subs(a, 1 + h) ** 2)
+    assert same(pair.multiplier, 9 - 2 * (1 + h) ** 2)
+
+
+def test_the_step_of_chen_and_bruna():
+    """At d on the two-cycle: eta = 1 / (d^2 (sqrt(mu / d^2 - 3/4) + 1/2)), with mu = 1."""
+    *_, pair = families(WELLS, 2)
+    d = sympy.Symbol("d", positive=True)
+    eta = 1 / (d**2 * (sqrt(1 / d**2 - Q(3, 4)) + Q(1, 2)))
+    assert same(pair.equation.subs({x: d, h: eta}), 0)
+
+
+def test_the_logistic_map_in_its_own_variable():
+    """z = h (x + 1) / (1 + h), r = 1 + h; z' = r z (1 - z)."""
+    z = h * (x + 1) / (1 + h)
+    after = z.subs(x, symbolic.descent_step(LOGISTIC, x, h)[x])
+    assert same(after, (1 + h) * z * (1 - z))
 
 
 def test_the_subcritical_quartic():
@@ -111,6 +166,16 @@ def test_the_loss_falls_at_every_step_until_two_root_two_minus_two():
     vertex = sympy.solve(sympy.diff(ratio, y), y)[0]
     least = sympy.simplify(ratio.subs(y, vertex))
     assert same(least.subs(h, 2 * sqrt(2) - 2), -1)
+    # At the ends of the basin, e = -1 and e = 2 / h, the ratio is 1: between, it is smaller.
+    assert same(ratio.subs(y, -1), 1)
+    assert same(ratio.subs(y, 2 / h), 1)
+    for step, falls in ((0.82, True), (0.84, False)):
+        edge = (1 + 2 / step) ** 0.5
+        pairs = (
+            (k * edge / 5000, orbit(lambda v: v**3 - v, k * edge / 5000, step, 1)[-1])
+            for k in range(5000)
+        )
+        assert all(abs(w * w - 1) <= abs(v * v - 1) * (1 + 1e-12) for v, w in pairs) == falls
 
 
 @pytest.mark.parametrize(
@@ -127,35 +192,8 @@ def test_the_loss_falls_at_every_step_until_two_root_two_minus_two():
         (lambda: symbolic.cycles(x**4, x, 5, 1), "TooMuchWorkError", "max_degree=243"),
         (lambda: symbolic.cycles(x**4, x, 4), "TooMuchWorkError", "max_degree=243"),
         (lambda: symbolic.cycles(x * y, x, 2, 1), "InvalidSymbolsError", "y is undetermined"),
-        (lambda: symbolic.symmetric_cycle(x**3), "InvalidArgumentError", "not an even function"),
-        (
-            lambda: symbolic.orbit_step(WELLS, 2, 0, near=(1, 0.5)),
-            "NotSolvedError",
-            "has period 1",
-        ),
-        (
-            lambda: symbolic.orbit_step(x**2, 2, 0, near=(1, 0.3)),
-            "NotSolvedError",
-            "Give a closer point and step|has period 1",
-        ),
-        (lambda: symbolic.crisis(WELLS), "InvalidArgumentError", "either target"),
-        (
-            lambda: symbolic.crisis(sympy.cos(x), target=0),
-            "NotSolvedError",
-            "Search from a point instead",
-        ),
-        (
-            lambda: symbolic.crisis(WELLS, after=5, target=0),
-            "TooMuchWorkError",
-            "max_degree=243",
-        ),
-        (
-            lambda: symbolic.crisis(-(x**2), target=1, near=3),
-            "NotSolvedError",
-            "no crisis was reached|negative step",
-        ),
     ],
 )
-def test_messages_past_the_threshold(call, error, message):
+def test_messages_of_cycles(call, error, message):
     with pytest.raises(getattr(symbolic, error), match=message):
         call()

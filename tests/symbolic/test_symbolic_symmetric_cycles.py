@@ -132,5 +132,5 @@ def test_the_cosine():
 
 @pytest.mark.parametrize("loss", [x**3, sympy.Integer(3) + 0 * x, x**2 * mu * r])
 def test_messages_of_symmetric_cycles(loss):
-    with pytest.raises(symbolic.SymbolicError, match="not an even function|has no symbols"):
+    with pytest.raises(symbolic.SymbolicError, match=r"not an even function|has no symbols"):
         symbolic.symmetric_cycle(loss)
