@@ -1,4 +1,4 @@
-"""Scalar chains and products of two, against Hessians and iterates made here."""
+"""Scalar chains of any depth, against Hessians and iterates made here."""
 
 import math
 import random
@@ -8,25 +8,12 @@ import pytest
 import sympy
 from plain import same
 from sympy import Rational as Q
-from sympy import sqrt
 
 import symbolic
 from symbolic import networks
 
 x, y = sympy.symbols("x y", real=True)
-h, r, p = sympy.symbols("h r p", positive=True)
 h, mu = sympy.symbols("h mu", positive=True)
-
-
-def test_the_pair_balances_with_multiplier_three_minus_two_h():
-    """On x = y the product of two is the double well; across it one step multiplies by 1 - h e."""
-    loss = (x * y - 1) ** 2 / 2
-    across = sympy.expand(1 - h * (loss.diff(x, 2) - loss.diff(x, y)).subs(y, x))
-    assert same(across, 1 - h * (1 - x**2))
-    # Both points of an orbit together: (1 - h (1 - a^2)) (1 - h (1 - b^2)) with a b = 1 / h.
-    total, joint = (3 + h) / h - 2 / h, 1 / h**2
-    both = sympy.expand((1 - h) ** 2 + h * (1 - h) * total + h**2 * joint)
-    assert same(both, 3 - 2 * h)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
@@ -39,6 +26,10 @@ def test_the_hessian_of_a_chain_is_of_rank_one(depth):
     s = sympy.Symbol("s")
     polynomial = hessian.applyfunc(sympy.simplify).charpoly(s).as_expr()
     assert same(polynomial, s ** (depth - 1) * (s - chain.sharpness.subs(minimum)))
+    # On the manifold mu is the product, so the sharpness is the sum of the products of the others.
+    product = sympy.prod(chain.symbols)
+    others = sum((product / w) ** 2 for w in chain.symbols)
+    assert same(chain.sharpness.subs(mu, product), others)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +63,14 @@ def test_the_law_of_imbalance(depth):
     before = first**2 - second**2
     change = before.subs(after, simultaneous=True) - before * chain.imbalance_factor(0, 1, h)
     assert sympy.expand(change) == 0
+
+
+def test_along_the_gradient_flow_the_imbalance_is_constant():
+    chain = networks.scalar_chain(4)
+    flow = [-sympy.diff(chain.loss, w) for w in chain.symbols]
+    for i in range(1, 4):
+        first, other = chain.symbols[0], chain.symbols[i]
+        assert sympy.expand(2 * first * flow[0] - 2 * other * flow[i]) == 0
 
 
 def test_the_balanced_start_is_one_dimensional():
@@ -154,70 +153,40 @@ def test_the_rate_from_identity(depth, target):
     assert networks.scalar_chain(depth, 1).identity_start(1) == (Q(1, depth), 0)
 
 
+@pytest.mark.parametrize("depth", [2, 3, 4, 8])
+def test_the_limit_for_small_targets_lies_between_one_over_depth_and_one(depth):
+    for target in (Q(1, 1000), Q(1, 5), Q(9, 10)):
+        limit, _ = networks.scalar_chain(depth, target).identity_start(1)
+        assert same(limit, (1 - target ** Q(1, depth)) / (1 - target))
+        assert Q(1, depth) < limit < 1
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 8])
+@pytest.mark.parametrize("target", [0.5, 0.8, 1.25, 2.0, 4.0, 10.0, 50.0, 200.0])
+def test_from_ones_every_step_below_the_threshold_converges(depth, target):
+    best = float(networks.scalar_chain(depth, sympy.nsimplify(target)).best_threshold)
+    for share in (0.3, 0.7, 0.99):
+        end = descend_chain([1.0] * depth, target, share * best, 3000)
+        assert end == pytest.approx(target, rel=1e-9)
+
+
+@pytest.mark.parametrize("target", [0.2, 0.05])
+def test_from_ones_a_small_target_is_missed_far_below_the_threshold(target):
+    """Depth 3: a first step beyond 0, h (1 - mu) > 1, leads to the saddle 0."""
+    reach = 1 / (1 - target)
+    best = float(networks.scalar_chain(3, sympy.nsimplify(target)).best_threshold)
+    assert reach / best == pytest.approx({0.2: 0.219, 0.05: 0.029}[target], abs=5e-4)
+    for share, converges in ((0.9, True), (1.01, False)):
+        w = 1.0
+        for _ in range(20_000):
+            w -= share * reach * (w**3 - target) * w * w
+        assert (abs(w**3 - target) < 1e-9) == converges
+
+
 def test_residual_chains():
     chain = networks.scalar_chain(3, 1, residual=True)
     assert chain.loss.subs(dict.fromkeys(chain.symbols, 0)) == 0
     assert chain.threshold.subs(dict.fromkeys(chain.symbols, 0)) == Q(2, 3)
-
-
-def test_the_product_of_two():
-    """Identities of (x y - mu)^2 / 2 and of the catapult."""
-    after = symbolic.descent_step((x * y - mu) ** 2 / 2, [x, y], h)
-
-    def then(expression):
-        return expression.subs(after, simultaneous=True)
-
-    e, s = x * y - mu, x**2 + y**2
-    assert sympy.expand(then(e) - e * (1 - h * s + h**2 * e * (e + mu))) == 0
-    assert sympy.expand(then(s) - s * (1 + h**2 * e**2) + 4 * h * e * x * y) == 0
-    difference = x**2 - y**2
-    assert sympy.expand(then(difference) - difference * (1 - h**2 * e**2)) == 0
-    after = symbolic.descent_step((x * y) ** 2 / 2, [x, y], h)
-    f = x * y
-    assert sympy.expand(then(s) - s - h * f**2 * (h * s - 4)) == 0
-    assert sympy.expand(then(f) - f * (1 - h * s + h**2 * f**2)) == 0
-    z = sympy.Symbol("z")  # on the circle h s = 4, with z = h f
-    assert sympy.expand(z * (1 - 4 + z**2) - (z**3 - 3 * z)) == 0
-
-
-def test_the_catapult_basin():
-    draw = random.Random(3)
-    step = 0.7
-    for _ in range(100):
-        angle = draw.uniform(0, 2 * math.pi)
-        for factor, inside in ((0.97, True), (1.03, False)):
-            radius = (factor * 4 / step) ** 0.5
-            u, v = radius * math.cos(angle), radius * math.sin(angle)
-            if abs(u * v) < 1e-3:
-                continue
-            for _ in range(20000):
-                u, v = u - step * u * v * v, v - step * u * u * v
-                if u * u + v * v > 1e6:
-                    break
-            assert (u * u + v * v < 1e3) == inside
-
-
-@pytest.mark.parametrize(("step", "settles"), [(1.05, True), (1.25, True), (1.95, False)])
-def test_above_the_threshold_the_pair_balances_or_diverges(step, settles):
-    u, v = 1.3, 0.8
-    for _ in range(5000):
-        e = u * v - 1
-        u, v = u - step * e * v, v - step * e * u
-        if abs(u) > 1e6:
-            break
-    assert (abs(u - v) < 1e-9) == settles
-    if step == 1.05:
-        assert min(abs(u - 1.0910894512), abs(u - 0.8728715609)) < 1e-9
-
-
-def test_zhu_minimum_of_sharpness_two_over_eta():
-    eta = sympy.Symbol("eta", positive=True)
-    root = sqrt(eta**-2 - 4)
-    u = sqrt((root + 1 / eta) / 2)
-    for value in (Q(1, 5), Q(2, 9), Q(1, 3)):
-        at = u.subs(eta, value)
-        assert same(2 * (at**2 + at**-2), 2 / value)
-        assert same(at**2 - at**-2, root.subs(eta, value))
 
 
 def test_the_chain_of_depth_eight_in_time():

@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 import sympy
 
@@ -57,3 +58,32 @@ def test_converges_below_and_not_above(case):
         above = descend(slopes, start, 1.01 * expected, 20000)
         # It may wander along the manifold to a flatter point, but it does not stay here.
         assert max(abs(p - m) for p, m in zip(above, minimum, strict=True)) > 1e-2
+
+
+# Shares of starts from U(0, 2.5) that end at 1, at 2, far away; 20000 draws on the page.
+SHARES = {
+    0.05: (0.648, 0.352, 0),
+    0.10: (0.710, 0.290, 0),
+    0.19: (0.627, 0.316, 0.057),
+    0.21: (0.610, 0, 0.072),
+    0.30: (0.503, 0, 0.177),
+    0.34: (0.789, 0, 0.211),
+    0.40: (0.744, 0, 0.256),
+    0.49: (0.526, 0, 0.474),
+    0.51: (0, 0, 0.504),
+}
+
+
+@pytest.mark.parametrize("step", SHARES)
+def test_where_the_starts_of_the_slides_end(step):
+    """Each minimum attracts exactly below its threshold, 1/2 or 1/5."""
+    points = (np.arange(2500) + 0.5) / 1000
+    for _ in range(3000):
+        slope = 2 * (points - 1) * (points - 2) * (3 * points**3 - 6 * points**2 + 4 * points - 3)
+        points = points - step * slope
+        points = points[np.abs(points) < 1e3]
+    to_one = np.sum(np.abs(points - 1) < 1e-6) / 2500
+    to_two = np.sum(np.abs(points - 2) < 1e-6) / 2500
+    for share, page in zip((to_one, to_two, 1 - len(points) / 2500), SHARES[step], strict=True):
+        # Five standard errors of the page's draws; none where it says none.
+        assert share == pytest.approx(page, abs=5 * (page * (1 - page) / 20_000) ** 0.5)
