@@ -8,6 +8,7 @@ import sympy
 from plain import same
 from sympy import Rational as Q
 
+import symbolic
 from symbolic import networks
 
 
@@ -62,59 +63,95 @@ def test_deep_linear_in_symbols():
     assert same(bound, s)
 
 
-@pytest.mark.parametrize("values", [(4.0, 2.0, 1.5, 1.0), (0.8, 0.5, 0.3, 0.1)])
+@pytest.mark.parametrize(
+    "values", [(4.0, 2.0, 1.5, 1.0), (3.0, 0.7, 0.3, 0.1), (0.8, 0.5, 0.3, 0.1)]
+)
 @pytest.mark.parametrize("depth", [2, 3, 5])
 def test_the_bound_is_tight_from_identity(values, depth):
     """The modes decouple, so each is a balanced chain; the top one decides."""
     threshold = float(networks.deep_linear(list(values), depth).threshold)
-    for share, converges in ((0.9, True), (0.99, True), (1.01, False), (1.05, False)):
-        product = np.ones(len(values))
+    errors = {}
+    for share in (0.5, 0.9, 0.97, 0.99, 1.01, 1.05, 1.2):
         w = np.ones(len(values))
         for _ in range(20000):
             w = w - share * threshold * (w**depth - values) * w ** (depth - 1)
-        product = w**depth
-        assert np.all(np.abs(product) < 1e3)
-        assert (np.max(np.abs(product - values)) < 1e-9) == converges
+        assert np.all(np.abs(w**depth) < 1e3)
+        errors[share] = np.linalg.norm(w**depth - values)
+        assert (errors[share] < 1e-11) == (share < 1)
+    if (values[0], depth) == (4.0, 2):
+        found = [errors[share] for share in (1.01, 1.05, 1.2)]
+        assert found == pytest.approx([0.38, 0.76, 1.2], abs=6e-3)
 
 
-def numeric_hessian(function, point):
-    step, n = 1e-3, len(point)
-    basis = np.eye(n) * step
-    values = np.zeros((n, n))
-    for i in range(n):
-        for j in range(n):
-            values[i, j] = (
-                function(point + basis[i] + basis[j])
-                - function(point + basis[i] - basis[j])
-                - function(point - basis[i] + basis[j])
-                + function(point - basis[i] - basis[j])
-            ) / (4 * step**2)
-    return values
+def test_above_the_threshold_the_top_mode_alternates():
+    """R = diag(2, 1), depth 2, h sigma = 1.1: two times the squares of the cubic map's cycle."""
+    x = sympy.Symbol("x", real=True)
+    cycle = symbolic.cycles((x**2 - 1) ** 2 / 4, x, 2, Q(11, 10))[-1]
+    predicted = sorted(2 * point**2 for point in cycle.points)
+    for value, page in zip(predicted, ("1.326988705688", "2.491193112493"), strict=True):
+        assert abs(value.evalf(20) - Q(page)) < Q("1e-12")
+    first, second = np.eye(2), np.eye(2)
+    seen = []
+    for _ in range(5000):
+        residual = second @ first - np.diag([2.0, 1.0])
+        first, second = first - 0.55 * second.T @ residual, second - 0.55 * residual @ first.T
+        seen.append(second @ first)
+    ends = sorted(float(product[0, 0]) for product in seen[-2:])
+    assert ends == pytest.approx([float(value) for value in predicted], abs=1e-12)
+    assert seen[-1][1, 1] == pytest.approx(1, abs=1e-14)
 
 
-def test_matrix_factorisations():
-    s, n, r = np.array([3.0, 2.0, 1.0]), 3, 2
-    target = np.diag(s)
+def characteristic(loss, symbols, at):
+    """The characteristic polynomial of the exact Hessian at a rational point."""
+    hessian = sympy.hessian(sympy.expand(loss), symbols).subs(dict(zip(symbols, at, strict=True)))
+    return sympy.polys.matrices.DomainMatrix.from_Matrix(hessian).to_field().charpoly()
 
-    def two(p):
-        first, second = p[: r * n].reshape(r, n), p[r * n :].reshape(n, r)
-        return 0.5 * np.sum((second @ first - target) ** 2)
 
-    def one(p):
-        factor = p.reshape(n, r)
-        return 0.25 * np.sum((factor @ factor.T - target) ** 2)
+def expected(spectrum):
+    t = sympy.Symbol("t")
+    roots = sympy.prod([t - value for value in spectrum.eigenvalues]) * t**spectrum.zeros
+    return sympy.Poly(roots, t).all_coeffs()
 
-    root = np.diag(np.sqrt(s))[:, :r]
-    # Central differences of quartics: exact up to O(step^2) of the fourth derivatives.
-    for function, point, symmetric in (
-        (two, np.concatenate([root.T.ravel(), root.ravel()]), False),
-        (one, root.ravel(), True),
-    ):
-        spectrum = networks.matrix_factorisation([3, 2, 1], r, symmetric=symmetric)
-        found = sorted([*map(float, spectrum.eigenvalues), *[0.0] * spectrum.zeros])
-        expected = np.linalg.eigvalsh(numeric_hessian(function, point))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-        assert spectrum.threshold == Q(1, 3)
+
+def square(residual):
+    return sum(entry**2 for entry in residual)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_matrix_factorisations(rank, symmetric):
+    """At the best point of M = diag(9, 4, 1), exactly: the roots of its values are rational."""
+    target, root = sympy.diag(9, 4, 1), sympy.diag(3, 2, 1)[:, :rank]
+    first = sympy.Matrix(rank, 3, sympy.symbols(f"a:{3 * rank}"))
+    second = sympy.Matrix(3, rank, sympy.symbols(f"b:{3 * rank}"))
+    if symmetric:
+        loss, symbols = square(second * second.T - target) / 4, [*second]
+        point = [*root]
+    else:
+        loss, symbols = square(second * first - target) / 2, [*first, *second]
+        point = [*root.T, *root]
+    spectrum = networks.matrix_factorisation([9, 4, 1], rank, symmetric=symmetric)
+    assert characteristic(loss, symbols, point) == expected(spectrum)
+    assert spectrum.threshold == Q(1, 9)
+
+
+@pytest.mark.parametrize(("values", "depth"), [((4, 1), 2), ((8, 1), 3), ((9, 4, 1), 2)])
+def test_the_spectrum_of_deep_linear_networks_exactly(values, depth):
+    n = len(values)
+    layers = [sympy.Matrix(n, n, sympy.symbols(f"w{k}_:{n * n}")) for k in range(depth)]
+    product = sympy.eye(n)
+    for layer in layers:
+        product = layer * product
+    loss = square(product - sympy.diag(*values)) / 2
+    root = sympy.diag(*(sympy.Integer(v) ** Q(1, depth) for v in values))
+    symbols = [symbol for layer in layers for symbol in layer]
+    spectrum = networks.deep_linear(list(values), depth)
+    assert characteristic(loss, symbols, [*root] * depth) == expected(spectrum)
+    if depth == 2:  # residual layers W = I + V have the same Hessian, at V = W - I
+        moved = {layer[i, i]: layer[i, i] + 1 for layer in layers for i in range(n)}
+        at = [*(root - sympy.eye(n))] * depth
+        residual = loss.subs(moved, simultaneous=True)
+        assert characteristic(residual, symbols, at) == expected(spectrum)
 
 
 @pytest.mark.parametrize(("share", "converges"), [(0.99, True), (1.01, False)])
