@@ -14,6 +14,11 @@ from ._equilibrium import Equilibrium as Equilibrium
 from ._equilibrium import equilibrium as equilibrium
 from ._plane import PlaneEquilibrium as PlaneEquilibrium
 from ._plane import plane_equilibrium as plane_equilibrium
+from ._rayleigh import RayleighFlow as RayleighFlow
+from ._rayleigh import rayleigh_flow as rayleigh_flow
+from ._stochastic import CircleEquilibrium as CircleEquilibrium
+from ._stochastic import circle_equilibrium as circle_equilibrium
+from ._stochastic import mean_alignment as mean_alignment
 from ._stochastic import norm_fourth as norm_fourth
 from ._symbols import TIME as TIME
 from ._symbols import eta as eta

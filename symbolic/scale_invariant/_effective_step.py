@@ -4,20 +4,27 @@ from typing import Any
 
 import sympy
 
-from .._checks import read_expression, read_step
+from .._checks import read_count, read_expression, read_step
 from .._errors import InvalidArgumentError
 
 
 def effective_step(
-    step: Any, weight_decay: Any, norm_squared: Any, next_step: Any = None, next_decay: Any = None
+    step: Any,
+    weight_decay: Any,
+    norm_squared: Any,
+    next_step: Any = None,
+    next_decay: Any = None,
+    *,
+    power: int = 1,
 ) -> tuple[sympy.Expr, sympy.Expr]:
     r"""Give the effective step of descent with weight decay, and the factor of its schedule.
 
-    .. math:: \Phi = \frac{\eta}{a r^2}, \quad a = 1 - \eta \lambda, \qquad
-        \Phi' = \frac{B\, \Phi}{1 + \Phi^2 |g|^2}, \quad B = \frac{\eta'}{\eta\, a\, a'}, \qquad
-        u' \propto u - \Phi g
+    .. math:: \Phi = \frac{\eta}{a r^{1 + \nu}}, \quad a = 1 - \eta \lambda, \qquad
+        \Phi' = \frac{B\, \Phi}{|u - \Phi g|^{1 + \nu}}, \quad
+        B = \frac{\eta'}{\eta\, a^\nu a'}, \qquad u' \propto u - \Phi g
 
-    The direction ``u`` sees step and norm only through ``Phi``; ``g`` is the gradient at ``u``.
+    The direction ``u`` sees step and norm only through ``Phi``; ``g`` is the update at ``u``. For
+    descent that is the gradient, orthogonal to ``u``, so ``|u - Phi g|^2 = 1 + Phi^2 |g|^2``.
 
     Arguments:
         step: ``eta``.
@@ -25,6 +32,8 @@ def effective_step(
         norm_squared: ``r^2``.
         next_step: ``eta'`` of the next step; default: the same.
         next_decay: ``lam'`` of the next step; default: the same.
+        power: ``nu``: the update is ``r^-nu`` times that at ``u``. 1 for descent, also with
+            momentum; 0 for normalised updates such as Adam's without its ``eps``.
 
     Returns:
         ``Phi`` and ``B``. With ``B <= 1`` the effective step never grows.
@@ -41,8 +50,10 @@ def effective_step(
     first, decay = read_step(step), _decay(weight_decay)
     second = first if next_step is None else read_step(next_step, "next_step")
     following = decay if next_decay is None else _decay(next_decay)
+    nu = read_count(power, "power", 0)
     a, after = 1 - first * decay, 1 - second * following
-    return first / (a * read_step(norm_squared, "norm_squared")), second / (first * a * after)
+    norm = read_step(norm_squared, "norm_squared") ** sympy.Rational(1 + nu, 2)
+    return first / (a * norm), second / (first * a**nu * after)
 
 
 def _decay(value: Any) -> sympy.Expr:

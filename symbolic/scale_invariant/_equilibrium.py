@@ -19,7 +19,8 @@ class Equilibrium:
         norm_fourth: ``|w|^4`` at equilibrium.
         sde_norm_fourth: The same for the stochastic differential equation of first order.
         slope: Of the map of ``|w|^2`` there: stable where its modulus is below 1.
-        cosine: Of the angle between successive directions.
+        cosine: Of the angle between successive directions. Where these turn at random, its k-th
+            power is the mean alignment of two directions k steps apart.
         effective_rate: ``eta / |w|^2``.
 
     Example:

@@ -41,6 +41,12 @@ class PlaneEquilibrium:
     determinant: sympy.Expr
     trace: sympy.Expr
 
+    @property
+    def eigenvalues(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """Of the Jacobian: the two-cycle attracts where both have modulus below 1."""
+        root = sympy.sqrt(sympy.factor(self.trace**2 - 4 * self.determinant))
+        return (self.trace - root) / 2, (self.trace + root) / 2
+
 
 def plane_equilibrium(loss: Any, symbol: Any = None) -> PlaneEquilibrium:
     r"""Find the symmetric equilibrium of an even scale-invariant loss of the plane.
