@@ -59,16 +59,21 @@ def modified_field(
     symbols: Sequence[sympy.Symbol],
     order: int = 3,
     *,
+    further: Sequence[Sequence[Any]] = (),
     max_terms: int = MAX_TERMS,
 ) -> list[Field]:
-    r"""Expand the field that Euler's method follows on any equation ``y' = f(y)``.
+    r"""Expand the field that a one-step method follows on any equation ``y' = f(y)``.
 
-    .. math:: y + h f(y) = \text{flow over } h \text{ of } \sum_j h^{j-1} f_j
+    .. math:: y + h f(y) + h^2 d_2(y) + \dots = \text{flow over } h \text{ of } \sum_j h^{j-1} f_j
+
+    Euler's method has no further terms. Steps that are made of several, such as those of two
+    players in turn or a pass over batches, have.
 
     Arguments:
         field: ``f``, one expression for every symbol; games have one that is no gradient.
         symbols: The variables.
         order: The number of terms.
+        further: ``d_2, d_3, ...``, each like the field: what the step adds in powers of ``h``.
         max_terms: As in `symbolic.modified_equation`.
 
     Returns:
@@ -76,7 +81,7 @@ def modified_field(
 
     Raises:
         TooMuchWorkError: If a component passes `max_terms`.
-        InvalidArgumentError: If field and symbols differ in number.
+        InvalidArgumentError: If a field and the symbols differ in number.
         NonSmoothPointError: If the field has kinks.
 
     Example:
@@ -88,6 +93,12 @@ def modified_field(
     References:
         E. Hairer, C. Lubich, G. Wanner (2006), Geometric Numerical Integration, chapter IX.
     """
+    n = read_count(order, "order")
+    first, *others = (_read_field(part, symbols) for part in (field, *further))
+    return modified_fields(n, first, _Calculus(tuple(symbols), max_terms), others)
+
+
+def _read_field(field: Sequence[Any], symbols: Sequence[sympy.Symbol]) -> Field:
     components = tuple(sympy.expand(read_expression(f, "field")) for f in field)
     if len(components) != len(symbols):
         raise InvalidArgumentError(
@@ -100,8 +111,7 @@ def modified_field(
             "the field has kinks, across which no modified equation holds. Give one smooth piece "
             "of the loss."
         )
-    n = read_count(order, "order")
-    return modified_fields(n, components, _Calculus(tuple(symbols), max_terms))
+    return components
 
 
 class _Calculus:

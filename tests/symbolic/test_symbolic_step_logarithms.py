@@ -51,3 +51,32 @@ def test_log_map_weights():
     }
     for order, text in page.items():
         assert symbolic.log_map_weights(order) == [Q(w) for w in text.split()]
+
+
+def test_the_second_order_of_the_family():
+    """[1 + b - 2 a (1 - b)] / (2 (1 - b)^3): memory b / (2 (1 - b)^2) plus discretisation."""
+    first, second = symbolic.momentum_series(2)
+    assert zero(first + 1 / (1 - b))
+    assert zero(second + (1 + b - 2 * a * (1 - b)) / (2 * (1 - b) ** 3))
+    _, heavy = symbolic.momentum_series(2, lookahead=0)
+    memory, discretisation = b / (1 - b) ** 3, 1 / (2 * (1 - b) ** 2)
+    assert zero(heavy + memory + discretisation)
+    _, nesterov = symbolic.momentum_series(2, lookahead=b)
+    assert zero(nesterov + (1 - b + 2 * b**2) / (2 * (1 - b) ** 3))
+
+
+def test_a_second_order_equation_has_the_rate_of_heavy_ball():
+    """(h / 2)(1 + b) w'' + (1 - b) w' = -lam w, per step, to the second order."""
+    q, rate = sympy.symbols("q rate")
+    series = symbolic.momentum_series(2, lookahead=0)
+    rate = sum(c * q**k for k, c in enumerate(series, 1))
+    left = sympy.series((1 + b) / 2 * rate**2 + (1 - b) * rate + q, q, 0, 3).removeO()
+    assert zero(left)
+
+
+def test_log_maps_on_a_parabola_are_the_truncated_series():
+    z = sympy.Symbol("z")
+    for order in range(1, 7):
+        weights = symbolic.log_map_weights(order)
+        total = sum(c * (1 - z) ** k for k, c in enumerate(weights))
+        assert sympy.expand(total + sum(z**k / k for k in range(1, order + 1))) == 0

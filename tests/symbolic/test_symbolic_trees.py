@@ -1,5 +1,7 @@
 """Coefficients of rooted trees."""
 
+import pytest
+import sympy
 from sympy import Rational as Q
 
 import symbolic
@@ -71,3 +73,23 @@ def canonical(text):
     tree, end = read(0)
     assert end == len(text)
     return tree
+
+
+def test_bushy_trees_have_the_numbers_of_bernoulli():
+    fields = symbolic.tree_coefficients(7)
+    for branches, number in enumerate(("-1/2", "1/6", "0", "-1/30", "0", "1/42"), 1):
+        bushy = ((),) * branches
+        expected = Q(number) / sympy.factorial(branches)
+        assert fields[branches].get(bushy, 0) == expected
+
+
+def test_the_trees_without_a_coefficient():
+    page = ["f''(f,f''(f,f'f))", "f''(f'f,f''(f,f))", "f'f'''(f,f,f'f)", "f'''''(f,f,f,f,f)"]
+    found = {canonical(symbolic.tree_text(tree)) for tree in symbolic.tree_coefficients(6)[5]}
+    assert len(found) + len(page) == 20  # all rooted trees with six nodes
+    assert not found & {canonical(text) for text in page}
+
+
+def test_too_many_trees():
+    with pytest.raises(symbolic.TooMuchWorkError, match="max_order=9"):
+        symbolic.tree_coefficients(9)
