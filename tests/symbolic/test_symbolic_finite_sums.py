@@ -5,6 +5,7 @@ import math
 import random
 
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import same
@@ -63,3 +64,31 @@ def test_almost_every_path(step, falls):
 def test_a_negative_mean_curvature():
     with pytest.raises(symbolic.InvalidStepError, match="the mean curvature must be positive"):
         symbolic.finite_sum_thresholds([1, -3])
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 3, 4, 8])
+def test_moments_by_enumeration_on_both_sides(repeats):
+    """One block multiplies by (1 - h a / k)^k, a from {1, 3} at random."""
+    found = symbolic.finite_sum_thresholds([1, 3], repeats=repeats)
+    for limit, power in ((found.mean, 1), (found.mean_square, 2)):
+        for share, falls in ((0.99, True), (1.01, False)):
+            step = share * float(limit)
+            factors = [(1 - step * a / repeats) ** (repeats * power) for a in (1, 3)]
+            assert (abs(sum(factors)) / 2 < 1) == falls
+
+
+def test_many_repeats_keep_the_noise_and_lose_the_instability():
+    h, curvature, k = sympy.symbols("h a k", positive=True)
+    assert sympy.limit((1 - h * curvature / k) ** k, k, sympy.oo) == sympy.exp(-h * curvature)
+    steps = [symbolic.finite_sum_thresholds([1, 3], repeats=k).mean_square for k in (1, 2, 4, 8)]
+    assert all(later > 1.8 * earlier for earlier, later in it.pairwise(steps))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_the_mean_square_threshold_in_closed_form(size):
+    """2 m / (m^2 + s^2 (n - B) / (B (n - 1))), with mean m and variance s^2."""
+    curvatures = [Q(1), Q(2), Q(5), Q(1, 3), Q(7)]
+    mean = sum(curvatures) / 5
+    variance = sum((a - mean) ** 2 for a in curvatures) / 5
+    page = 2 * mean / (mean**2 + variance * Q(5 - size, size * 4))
+    assert symbolic.finite_sum_thresholds(curvatures, size).mean_square == page

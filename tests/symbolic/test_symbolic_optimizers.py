@@ -122,3 +122,21 @@ def test_critical_damping():
 def test_messages_of_optimizers(call, message):
     with pytest.raises(symbolic.InvalidArgumentError, match=message):
         call()
+
+
+def test_an_l2_term_adds_to_the_curvature():
+    """Coupled or not, weight decay w on a parabola is the step x - h (lam + w) x."""
+    x = sympy.Symbol("x", real=True)
+    curvature, decay, h = sympy.symbols("lam w h", positive=True)
+    limit = symbolic.threshold(curvature * x**2 / 2 + decay * x**2 / 2, {x: 0})
+    assert same(limit, symbolic.optimizer_threshold("gradient_descent") / (curvature + decay))
+    coupled = symbolic.descent_step(curvature * x**2 / 2 + decay * x**2 / 2, x, h)[x]
+    decoupled = symbolic.descent_step(curvature * x**2 / 2, x, h)[x] - h * decay * x
+    assert same(coupled, decoupled)
+
+
+def test_sharpness_aware_in_terms_of_the_curvature():
+    """q (1 + rho lam) < 2 with q = h lam."""
+    rho, h = sympy.symbols("rho h", positive=True)
+    q = symbolic.optimizer_threshold("sharpness_aware", radius=rho, learning_rate=h)
+    assert same(q * (1 + rho * q / h), 2)
