@@ -15,6 +15,7 @@ from ._manifolds import CriticalManifold, describe
 from ._systems import solve_system
 
 MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
+TERMS_PER_UNIT = 30  # that one unit of `max_work` pays for, when a loss is multiplied out
 
 
 def critical_points(
@@ -42,7 +43,7 @@ def critical_points(
         between: For a loss of one variable: two numbers, search only between them.
         max_work: The bound on the number of complex solutions that a polynomial system may have by
             its degrees (Bezout); a fifth of it bounds those that it has. With `between`, a hundred
-            intervals are tried for each unit.
+            intervals are tried for each unit. The loss itself may have 30 terms for each unit.
 
     Returns:
         The points from left to right (several variables: in no particular order), then manifolds.
@@ -65,7 +66,7 @@ def critical_points(
     """
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
-    read_count(max_work, "max_work")
+    _require_few_terms(expression, chosen, read_count(max_work, "max_work"))
     gradient = [sympy.diff(expression, symbol) for symbol in chosen]
     parameters = expression.free_symbols - set(chosen)
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
@@ -97,6 +98,29 @@ def critical_points(
     return [*listed, *manifolds]
 
 
+def _require_few_terms(
+    expression: sympy.Expr, symbols: Sequence[sympy.Symbol], max_work: int
+) -> None:
+    """Nested powers are short to write and endless to multiply out, so they are counted before."""
+    terms = sympy.binomial(_degree_bound(expression, set(symbols)) + len(symbols), len(symbols))
+    if terms > max_work * TERMS_PER_UNIT:
+        raise TooMuchWorkError(
+            f"written out, the loss may have {terms} terms, more than max_work={max_work} pays "
+            f"for. Ask for it: max_work={-(-terms // TERMS_PER_UNIT)}."
+        )
+
+
+def _degree_bound(expression: sympy.Expr, symbols: set) -> int:
+    """At least the degrees of numerator and denominator, from the tree alone."""
+    if expression.is_Symbol or not expression.free_symbols & symbols:
+        return int(expression in symbols)
+    parts = [_degree_bound(argument, symbols) for argument in expression.args]
+    if expression.is_Pow:
+        exponent = expression.exp
+        return parts[0] * int(abs(exponent)) if exponent.is_Integer else parts[0]
+    return max(parts) if expression.is_Add else sum(parts)
+
+
 def _has_rational_coefficients(numerator: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> bool:
     return numerator == 0 or all(c.is_Rational for c in sympy.Poly(numerator, *symbols).coeffs())
 
@@ -122,6 +146,8 @@ def _between(
 
 
 def _solve_for_one(slope: sympy.Expr, symbol: sympy.Symbol) -> list[ClosedPoint]:
+    if slope.is_polynomial(symbol):
+        _require_radicals(slope, symbol)
     if sympy.count_ops(slope) > MAX_OPERATIONS:
         raise TooMuchWorkError(
             f"the derivative has more than {MAX_OPERATIONS} operations, which sympy's solver may "
@@ -139,6 +165,18 @@ def _solve_for_one(slope: sympy.Expr, symbol: sympy.Symbol) -> list[ClosedPoint]
     if located is None:
         raise NotSolvedError(f"sympy cannot solve {slope} = 0 in closed form. {remedy}")
     return [ClosedPoint({symbol: value}) for value in located]
+
+
+def _require_radicals(slope: sympy.Expr, symbol: sympy.Symbol) -> None:
+    """Cardano's formulas with parameters in them do not say which roots are real."""
+    for factor, _ in sympy.factor_list(slope, symbol)[1]:
+        polynomial = sympy.Poly(factor, symbol)
+        if polynomial.degree() > 2 and len(polynomial.terms()) > 2:
+            raise NotSolvedError(
+                f"{factor} = 0 has degree {polynomial.degree()} with parameters or irrational "
+                "numbers in it. Put rational numbers for the parameters, or test a point you know "
+                "with symbolic.threshold(loss, at); numbers only: between=(-10, 10)."
+            )
 
 
 def _enumerate(solutions: sympy.Set) -> list[sympy.Expr] | None:
