@@ -15,7 +15,8 @@ from ._manifolds import CriticalManifold, describe
 from ._systems import solve_system
 
 MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
-TERMS_PER_UNIT = 30  # that one unit of `max_work` pays for, when a loss is multiplied out
+# What one unit of `max_work` pays for when a loss is multiplied out.
+TERMS_PER_UNIT, DEGREE_PER_UNIT = 30, 3
 
 
 def critical_points(
@@ -43,7 +44,8 @@ def critical_points(
         between: For a loss of one variable: two numbers, search only between them.
         max_work: The bound on the number of complex solutions that a polynomial system may have by
             its degrees (Bezout); a fifth of it bounds those that it has. With `between`, a hundred
-            intervals are tried for each unit. The loss itself may have 30 terms for each unit.
+            intervals are tried for each unit. Multiplied out, the loss may have 30 terms and
+            degree 3 for each unit.
 
     Returns:
         The points from left to right (several variables: in no particular order), then manifolds.
@@ -102,11 +104,13 @@ def _require_few_terms(
     expression: sympy.Expr, symbols: Sequence[sympy.Symbol], max_work: int
 ) -> None:
     """Nested powers are short to write and endless to multiply out, so they are counted before."""
-    terms = sympy.binomial(_degree_bound(expression, set(symbols)) + len(symbols), len(symbols))
-    if terms > max_work * TERMS_PER_UNIT:
+    degree = _degree_bound(expression, set(symbols))
+    terms = sympy.binomial(degree + len(symbols), len(symbols))
+    needed = max(-(-terms // TERMS_PER_UNIT), -(-degree // DEGREE_PER_UNIT))
+    if needed > max_work:
         raise TooMuchWorkError(
-            f"written out, the loss may have {terms} terms, more than max_work={max_work} pays "
-            f"for. Ask for it: max_work={-(-terms // TERMS_PER_UNIT)}."
+            f"multiplied out, the loss may have degree {degree} and {terms} terms, more than "
+            f"max_work={max_work} pays for. Ask for it: max_work={needed}."
         )
 
 

@@ -76,7 +76,8 @@ def parse(text: str, assumptions: Mapping[str, Mapping[str, bool]] | None = None
         return _Reader(assumptions or {}).read(tree.body)
     except SyntaxError as error:
         raise ForbiddenExpressionError(
-            f"{_short(text)} is not an expression: {error.msg}. Write products with *, powers with **."
+            f"{_short(text)} is not an expression: {error.msg}. Write products with *, powers "
+            "with **."
         ) from error
     except (RecursionError, MemoryError) as error:
         raise ForbiddenExpressionError(

@@ -85,6 +85,21 @@ CUBIC = x**3 / 3 - x
             "TooMuchWorkError",
             "more than 150 operations",
         ),
+        (
+            lambda: symbolic.critical_points((((x + 1) ** 64 + 1) ** 64 + 1) ** 64),
+            "TooMuchWorkError",
+            "degree 262144 and 262145 terms.*max_work=87382",
+        ),
+        (
+            lambda: symbolic.critical_points((x + y + z + 1) ** 64),
+            "TooMuchWorkError",
+            "47905 terms.*max_work=1597",
+        ),
+        (
+            lambda: symbolic.critical_points(x**4 + y * x**3 + z * x, x),
+            "NotSolvedError",
+            "has degree 3 with parameters.*Put rational numbers",
+        ),
         (lambda: symbolic.threshold(CUBIC, 2), "InvalidPointError", "the derivative along x is 3"),
         (lambda: symbolic.threshold(CUBIC, {y: 1}), "InvalidSymbolsError", "y does not occur"),
         (lambda: symbolic.threshold(CUBIC, (1, 2)), "InvalidPointError", "2 coordinates"),

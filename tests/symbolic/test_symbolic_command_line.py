@@ -1,5 +1,6 @@
 """The command line: what it prints, and what it refuses."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -25,7 +26,12 @@ def test_intervals_and_cases(capsys):
     ("arguments", "message"),
     [
         (["__import__('os')"], "is not allowed"),
-        (["x**2", "--symbols", "z"], "'z' does not occur. The loss has x"),
+        (["x**2", "--symbols", "z"], "--symbols: 'z' does not occur. The loss has x"),
+        (["x**2", "--positive", "z"], "--positive: 'z' does not occur. The loss has x"),
+        (["cosine", "--symbols", "x"], "do not go with a name from --cases; cosine has its own"),
+        (["x**2", "--between", "-inf", "inf"], "two numbers with a < b"),
+        (["x**x**x"], "sympy cannot solve"),
+        (["((x+1)**64+1)**64"], "degree 4096 and 4097 terms"),
         (["x**2/2 - sin(x)"], r"between=(-10, 10)"),
         (["3"], "has no symbols"),
         (["x**2", "--between", "a", "b"], "two numbers with a < b"),
@@ -64,3 +70,18 @@ def test_nothing_heavy_is_imported():
     absent = ["jax", "matplotlib", "flows", "numpy", "scipy"]
     code = f"import sys, symbolic; print([m for m in {absent} if m in sys.modules])"
     assert run("-c", code).strip() == "[]"
+
+
+def test_values_that_begin_with_a_minus(capsys):
+    assert main(["-x**2"]) == 0
+    assert "x = 0  maximum  -2" in capsys.readouterr().out
+    assert main(["-x**2 + x**4", "--between", "-1e1", "1e1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["x", "=", "0", "maximum", "-2", "none", "-", "exact"]
+
+
+def test_no_critical_points(capsys):
+    assert main(["exp(x)"]) == 0
+    assert capsys.readouterr().out == "no critical points\n"
+    assert main(["exp(x)", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []

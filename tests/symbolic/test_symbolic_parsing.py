@@ -22,6 +22,13 @@ x, y, z = sympy.symbols("x y z", real=True)
         ("x if x else 1", "is not allowed"),
         ("sin(x, evaluate=x)", "is not allowed"),
         ("_x", "start with a letter"),
+        ("I*x", "'I' is not allowed: it means a constant"),
+        ("oo", "'oo' is not allowed: it means a constant"),
+        ("x + nan", "'nan' is not allowed: it means a constant"),
+        ("9**9**9", "the exponent 387420489 is too large"),
+        ("(x+1)**64**2", "the exponent 4096 is too large"),
+        ("(" * 500 + "x", r"^.{,80}is not an expression: too many nested parentheses"),
+        ("+".join(["x"] * 1001), r"1 to 2000 characters, got .{,64}\. Write"),
         ("sin", r"sin is a function. Write sin\(x\)"),
         ("sin(x, x)", "does not take 2 arguments"),
         ("x +", "is not an expression"),
@@ -44,5 +51,7 @@ def test_text_that_is_arithmetic():
         == sympy.Rational(3, 10) * x**2 + sympy.sqrt(2) * sympy.pi
     )
     assert symbolic.parse("logcosh(x) - +abs(-x)") == sympy.log(sympy.cosh(x)) - sympy.Abs(x)
+    assert symbolic.parse("π*e") == sympy.pi * sympy.E
+    assert symbolic.parse("x**x**x").free_symbols == symbolic.parse("x").free_symbols
     (symbol,) = symbolic.parse("mu", {"mu": {"positive": True}}).free_symbols
     assert symbol.is_positive
