@@ -153,6 +153,25 @@ def read_step(step: Any, name: str = "step") -> sympy.Expr:
     return value
 
 
+def read_value(value: Any, name: str) -> sympy.Expr:
+    """A real finite number, or an expression that may be one; text is not evaluated."""
+    try:
+        found: Any = exact(sympy.sympify(value, strict=True))
+    except (sympy.SympifyError, AttributeError):
+        found = None
+    if (
+        isinstance(value, bool)
+        or not isinstance(found, sympy.Expr)
+        or found.is_real is False
+        or found.has(sympy.nan)
+    ):
+        raise InvalidArgumentError(
+            f"{name} must be a real finite number or expression, got {value!r}. Write for example "
+            "sympy.Rational(1, 2)."
+        )
+    return found
+
+
 def read_count(value: Any, name: str, least: int = 1) -> int:
     """A whole number, at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | sympy.Integer) or value < least:

@@ -87,9 +87,14 @@ class CriticalPoint:
 
     def intervals(self, width: Any = 1e-10) -> dict[sympy.Symbol, tuple[sympy.Expr, sympy.Expr]]:
         """Certified rational bounds of every coordinate, at most `width` apart."""
-        w = sympy.Rational(str(width))
+        try:
+            w = sympy.Rational(str(width))
+        except (TypeError, ValueError):
+            w = sympy.S.Zero
         if w <= 0:
-            raise InvalidArgumentError(f"width must be positive, got {width}. Write width=1e-10.")
+            raise InvalidArgumentError(
+                f"width must be a positive number, got {width!r}. Write width=1e-10."
+            )
         return {symbol: isolating_interval(v, w) for symbol, v in self.location.items()}
 
     def __str__(self) -> str:

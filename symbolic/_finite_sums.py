@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from ._checks import exact, read_count, read_step
+from ._checks import read_count, read_step, read_value
 from ._errors import InvalidArgumentError
 from ._jury import first_boundary
 
@@ -68,7 +68,7 @@ def finite_sum_thresholds(
     References:
         R. Mulayoff, T. Michaeli, D. Soudry (2021), NeurIPS 34.
     """
-    a = [exact(sympy.sympify(value)) for value in curvatures]
+    a = [read_value(value, "a curvature") for value in curvatures]
     n, batch, k = len(a), read_count(batch_size, "batch_size"), read_count(repeats, "repeats")
     if n == 0 or batch > n or (batch > 1 and k > 1):
         raise InvalidArgumentError(

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from ._checks import exact, read_expression, read_symbols
+from ._checks import read_expression, read_symbols, read_value
 from ._errors import InvalidArgumentError
 
 
@@ -69,7 +69,7 @@ def modified_loss(loss: Any, symbols: Any = None, momentum: Any = 0) -> sympy.Ex
     """
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
-    b = exact(sympy.sympify(momentum))
+    b = read_value(momentum, "momentum")
     if b.is_number and not 0 <= b < 1:
         raise InvalidArgumentError(
             f"momentum must be in [0, 1), got {momentum}. Write momentum=0.9."

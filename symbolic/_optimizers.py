@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from ._checks import exact
+from ._checks import read_value
 from ._errors import InvalidArgumentError
 from ._jury import first_boundary, stability_conditions
 
@@ -146,7 +146,7 @@ def _polynomial(name: str, given: dict[str, Any]) -> tuple[sympy.Expr, list[symp
             )
     values = {}
     for key in allowed:
-        value = exact(sympy.sympify(given.get(key, sympy.Symbol(key, positive=True))))
+        value = read_value(given.get(key, sympy.Symbol(key, positive=True)), key)
         bounded = key in optimizer.fractions and value.is_number
         if value.is_negative or (bounded and not 0 <= value < 1):
             interval = "in [0, 1)" if key in optimizer.fractions else "positive"

@@ -4,7 +4,7 @@ from typing import Any
 
 import sympy
 
-from ._checks import exact, read_count
+from ._checks import read_count, read_value
 
 
 def momentum_series(
@@ -32,8 +32,8 @@ def momentum_series(
         N. Kovachki, A. Stuart (2021), JMLR 22.
     """
     n = read_count(order, "order")
-    b = exact(sympy.sympify(sympy.Symbol("momentum") if momentum is None else momentum))
-    a = exact(sympy.sympify(sympy.Symbol("lookahead") if lookahead is None else lookahead))
+    b = sympy.Symbol("momentum") if momentum is None else read_value(momentum, "momentum")
+    a = sympy.Symbol("lookahead") if lookahead is None else read_value(lookahead, "lookahead")
     # With mu = 1 + u:  u (1 - b) = -u^2 - q (1 + (1 + a) u),  solved power by power.
     u: list[sympy.Expr] = [sympy.S.Zero]
     for k in range(1, n + 1):

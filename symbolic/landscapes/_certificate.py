@@ -6,7 +6,7 @@ from typing import Any
 import sympy
 
 from .._algebraic import points_of
-from .._checks import exact, read_expression, read_single, read_step
+from .._checks import read_expression, read_single, read_step, read_value
 from .._closed_form import sign_of
 from .._errors import InvalidArgumentError, InvalidStepError, NotSolvedError
 
@@ -124,7 +124,7 @@ def certify(loss: Any, *, at: Any, interval: tuple[Any, Any], symbol: Any = None
     """
     expression = read_expression(loss)
     x = read_single(expression, symbol)
-    p, lower, upper = (exact(sympy.sympify(value)) for value in (at, *interval))
+    p, lower, upper = (read_value(value, "at and interval") for value in (at, *interval))
     if not all(value.is_Rational for value in (p, lower, upper)) or lower >= upper:
         raise InvalidArgumentError(
             f"at and the ends of interval are rational numbers, the lower end first; got {at} and "

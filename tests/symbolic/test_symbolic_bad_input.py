@@ -140,7 +140,7 @@ CUBIC = x**3 / 3 - x
         (
             lambda: symbolic.critical_points(x**3 - 2 * x)[0].intervals(0),
             "InvalidArgumentError",
-            "width must be positive",
+            "width must be a positive number, got 0",
         ),
     ],
 )
@@ -148,3 +148,34 @@ def test_messages(call, error, message):
     with pytest.raises(getattr(symbolic, error), match=message) as caught:
         call()
     assert isinstance(caught.value, symbolic.SymbolicError)
+
+
+TEXT = "__import__('os').getcwd()"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: symbolic.optimizer_threshold("adam", b1=TEXT),
+        lambda: symbolic.optimizer_threshold("heavy_ball", momentum=sympy.I),
+        lambda: symbolic.finite_sum_thresholds([1, TEXT]),
+        lambda: symbolic.finite_sum_thresholds([1, None]),
+        lambda: symbolic.momentum_series(2, lookahead=TEXT),
+        lambda: symbolic.momentum_series(2, momentum=sympy.nan),
+        lambda: symbolic.modified_loss(x**2, momentum=TEXT),
+        lambda: symbolic.networks.deep_linear([TEXT], 2),
+        lambda: symbolic.networks.deep_linear([sympy.oo], 2),
+        lambda: symbolic.networks.matrix_factorisation([[1, 2]], 1),
+        lambda: symbolic.networks.relu_threshold([[TEXT]], [[1]]),
+        lambda: symbolic.landscapes.certify(x**2, at=TEXT, interval=(-1, 1)),
+        lambda: symbolic.scale_invariant.rayleigh_flow([TEXT], [1], 1, 1),
+    ],
+)
+def test_numbers_are_not_read_from_text(call):
+    with pytest.raises(symbolic.InvalidArgumentError, match="must be a real finite number"):
+        call()
+
+
+def test_the_width_of_an_interval_is_no_text():
+    with pytest.raises(symbolic.InvalidArgumentError, match="width must be a positive number"):
+        symbolic.critical_points(x**3 - 2 * x)[0].intervals("narrow")
