@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy
 
-from ._checks import read_expression, read_step
+from ._checks import read_expression, read_step, read_symbols
 from ._errors import InvalidArgumentError
 
 
@@ -70,7 +70,7 @@ def almost_surely(loss: Any, step: Any) -> AlmostSurely:
     h = read_step(step)
     folded = sympy.piecewise_fold(expression)
     pieces = [e for e, _ in folded.args] if isinstance(folded, sympy.Piecewise) else [folded]
-    symbols = sorted(expression.free_symbols, key=str)
+    symbols = read_symbols(expression, None)
     for piece in pieces:
         if piece.has(sympy.Abs, sympy.sign, sympy.Max, sympy.Min, sympy.Heaviside):
             raise InvalidArgumentError(

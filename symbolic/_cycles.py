@@ -8,8 +8,14 @@ import mpmath
 import sympy
 
 from ._algebraic import AlgebraicPoint, points_of
-from ._checks import read_count, read_expression, read_single, read_step
-from ._errors import InvalidArgumentError, InvalidStepError, NotSolvedError, TooMuchWorkError
+from ._checks import (
+    read_count,
+    read_expression,
+    read_single,
+    read_step,
+    require_rational_polynomial,
+)
+from ._errors import InvalidArgumentError, InvalidStepError, TooMuchWorkError
 
 QQ = sympy.QQ
 _DIGITS = 40
@@ -101,15 +107,12 @@ def cycles(
     x = read_single(expression, symbol)
     p = read_count(period, "period")
     h = read_step(sympy.Symbol("h", positive=True) if step is None else step)
-    if not expression.is_polynomial(x) or not sympy.Poly(expression, x).domain.is_Exact:
-        raise NotSolvedError(
-            f"{expression} is no polynomial in {x} with rational coefficients. Follow one orbit "
-            "with symbolic.orbit_step(loss, period, multiplier, near=(x, h))."
-        )
-    if not (h.is_Rational or h.is_Symbol):
+    remedy = "Follow one orbit: symbolic.orbit_step(loss, period, multiplier, near=(x, h))."
+    require_rational_polynomial(expression, x, remedy)
+    if not (h.is_Rational or h.is_Symbol) or h == x:
         raise InvalidArgumentError(
-            f"step must be a rational number or a symbol here, got {h}. Write for example "
-            "step=sympy.Rational(11, 10)."
+            f"step must be a rational number or a symbol other than {x}, got {h}. Write for "
+            "example step=sympy.Rational(11, 10)."
         )
     degree = max(sympy.degree(expression, x) - 1, 1) ** p
     if degree * (3 if h.is_Symbol else 1) > max_degree:

@@ -6,8 +6,8 @@ from typing import Any
 
 import sympy
 
-from ._checks import read_count, read_step, read_value
-from ._errors import InvalidArgumentError
+from ._checks import read_count, read_step, read_values
+from ._errors import InvalidArgumentError, TooMuchWorkError
 from ._jury import first_boundary
 
 q = sympy.Symbol("q", positive=True)
@@ -37,7 +37,7 @@ class FiniteSumThresholds:
 
 
 def finite_sum_thresholds(
-    curvatures: Sequence[Any], batch_size: int = 1, repeats: int = 1
+    curvatures: Sequence[Any], batch_size: int = 1, repeats: int = 1, *, max_degree: int = 100
 ) -> FiniteSumThresholds:
     r"""Find up to which step SGD is stable on an average of parabolas ``a_i x^2 / 2``.
 
@@ -52,11 +52,13 @@ def finite_sum_thresholds(
         curvatures: ``a_i``, numbers of positive mean.
         batch_size: ``B``, drawn without replacement, at each step anew.
         repeats: ``k``; more than 1 for batches of one only.
+        max_degree: The bound on the degree of the equations, ``2 k`` or the number of curvatures.
 
     Returns:
         Step sizes in units of flow time; ``h`` is the step of a whole block of repeats.
 
     Raises:
+        TooMuchWorkError: If the degree would pass `max_degree`.
         InvalidArgumentError: If the batch is larger than the data, or repeated and larger than one.
 
     Example:
@@ -68,12 +70,18 @@ def finite_sum_thresholds(
     References:
         R. Mulayoff, T. Michaeli, D. Soudry (2021), NeurIPS 34.
     """
-    a = [read_value(value, "a curvature") for value in curvatures]
+    a = read_values(curvatures, "a curvature")
     n, batch, k = len(a), read_count(batch_size, "batch_size"), read_count(repeats, "repeats")
     if n == 0 or batch > n or (batch > 1 and k > 1):
         raise InvalidArgumentError(
             f"batch_size={batch} and repeats={k} do not fit {n} curvatures: a batch is at most the "
             "whole sum, and only batches of one are repeated. Write batch_size=1."
+        )
+    degree = max(2 * k, n)
+    if degree > max_degree:
+        raise TooMuchWorkError(
+            f"the equations have degree {degree} and max_degree={max_degree}. Ask for it: "
+            f"max_degree={degree}."
         )
     average = read_step(sum(a, sympy.S.Zero) / n, "the mean curvature")
     if batch == 1:

@@ -11,10 +11,16 @@ from ._recursion import modified_fields
 
 Field = tuple[sympy.Expr, ...]
 MAX_TERMS = 5000
+MAX_ORDER = 24
 
 
 def modified_equation(
-    loss: Any, symbols: Any = None, order: int = 3, *, max_terms: int = MAX_TERMS
+    loss: Any,
+    symbols: Any = None,
+    order: int = 3,
+    *,
+    max_terms: int = MAX_TERMS,
+    max_order: int = MAX_ORDER,
 ) -> list[Field]:
     r"""Expand the field that gradient descent follows, in powers of the step.
 
@@ -30,13 +36,14 @@ def modified_equation(
         symbols: The variables; default: all symbols. The others are parameters.
         order: ``n``, the number of terms.
         max_terms: The bound on the number of terms of any one component.
+        max_order: The bound on the order.
 
     Returns:
         ``f_1, ..., f_n``, each with one expanded expression for every variable; ``f_j`` is in units
         of parameters per flow time to the power ``j``.
 
     Raises:
-        TooMuchWorkError: If a component passes `max_terms`.
+        TooMuchWorkError: If a component passes `max_terms`, or the order `max_order`.
 
     Example:
         >>> import sympy, symbolic
@@ -51,7 +58,7 @@ def modified_equation(
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
     gradient = tuple(sympy.expand(-sympy.diff(expression, s)) for s in chosen)
-    return modified_field(gradient, chosen, order, max_terms=max_terms)
+    return modified_field(gradient, chosen, order, max_terms=max_terms, max_order=max_order)
 
 
 def modified_field(
@@ -61,6 +68,7 @@ def modified_field(
     *,
     further: Sequence[Sequence[Any]] = (),
     max_terms: int = MAX_TERMS,
+    max_order: int = MAX_ORDER,
 ) -> list[Field]:
     r"""Expand the field that a one-step method follows on any equation ``y' = f(y)``.
 
@@ -75,6 +83,7 @@ def modified_field(
         order: The number of terms.
         further: ``d_2, d_3, ...``, each like the field: what the step adds in powers of ``h``.
         max_terms: As in `symbolic.modified_equation`.
+        max_order: As in `symbolic.modified_equation`.
 
     Returns:
         As in `symbolic.modified_equation`.
@@ -94,6 +103,11 @@ def modified_field(
         E. Hairer, C. Lubich, G. Wanner (2006), Geometric Numerical Integration, chapter IX.
     """
     n = read_count(order, "order")
+    if n > max_order:
+        raise TooMuchWorkError(
+            f"order={n} is beyond max_order={max_order}, and the series diverges long before. Ask "
+            f"for it: max_order={n}."
+        )
     first, *others = (_read_field(part, symbols) for part in (field, *further))
     return modified_fields(n, first, _Calculus(tuple(symbols), max_terms), others)
 

@@ -25,6 +25,9 @@ def curl(field: Sequence[Any], symbols: Sequence[sympy.Symbol]) -> tuple[sympy.E
     Returns:
         The components for all pairs of symbols, expanded.
 
+    Raises:
+        InvalidArgumentError: If field and symbols differ in number.
+
     Example:
         >>> import sympy, symbolic
         >>> x, y = sympy.symbols("x y", real=True)
@@ -35,6 +38,11 @@ def curl(field: Sequence[Any], symbols: Sequence[sympy.Symbol]) -> tuple[sympy.E
     References:
         D. Barrett, B. Dherin (2021), arXiv:2009.11162.
     """
+    if len(field) != len(symbols):
+        raise InvalidArgumentError(
+            f"the field has {len(field)} components for {len(symbols)} symbols. Give one "
+            "expression for every symbol."
+        )
     pairs = it.combinations(range(len(symbols)), 2)
     return tuple(
         sympy.expand(sympy.diff(field[j], symbols[i]) - sympy.diff(field[i], symbols[j]))

@@ -5,8 +5,8 @@ from typing import Any
 import mpmath
 import sympy
 
-from ._checks import read_count, read_expression, read_single
-from ._errors import NotSolvedError
+from ._checks import read_count, read_expression, read_single, read_value
+from ._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
 
 
 def orbit_step(
@@ -17,6 +17,7 @@ def orbit_step(
     *,
     symbol: Any = None,
     digits: int = 30,
+    max_work: int = 200_000,
 ) -> tuple[sympy.Float, sympy.Float]:
     r"""Find to many digits where an orbit of one period has a given multiplier.
 
@@ -34,11 +35,14 @@ def orbit_step(
         near: Point and step to start from.
         symbol: The variable; may be left out.
         digits: Decimal digits of the result.
+        max_work: The bound on the period times the digits.
 
     Returns:
         Point and step.
 
     Raises:
+        InvalidArgumentError: If the multiplier is no number.
+        TooMuchWorkError: If the work would pass `max_work`.
         NotSolvedError: If Newton's method does not converge from there, or finds a lower period.
 
     Example:
@@ -53,7 +57,16 @@ def orbit_step(
     expression = read_expression(loss)
     x = read_single(expression, symbol)
     p, places = read_count(period, "period"), read_count(digits, "digits", 5)
-    aim = read_expression(multiplier, "multiplier")
+    aim = read_value(multiplier, "multiplier")
+    if not aim.is_number:
+        raise InvalidArgumentError(
+            f"the multiplier must be a number, got {aim}. Write for example multiplier=-1."
+        )
+    if p * places > max_work:
+        raise TooMuchWorkError(
+            f"{places} digits of an orbit of period {p} are more than max_work={max_work} pays "
+            f"for. Ask for it: max_work={p * places}."
+        )
     slopes = sympy.lambdify(x, [sympy.diff(expression, x, k) for k in (1, 2, 3)], "mpmath")
     # A symmetric orbit is a double root, which loses half of the digits: work with twice as many.
     with mpmath.workdps(2 * places + 15):

@@ -5,6 +5,7 @@ from typing import Any
 import sympy
 
 from ._checks import read_count, read_value
+from ._errors import InvalidArgumentError
 
 
 def momentum_series(
@@ -23,6 +24,9 @@ def momentum_series(
     Returns:
         ``c_1, ..., c_n``, per step, exact.
 
+    Raises:
+        InvalidArgumentError: If the momentum is not in [0, 1).
+
     Example:
         >>> import symbolic
         >>> symbolic.momentum_series(2, lookahead=0)
@@ -34,6 +38,10 @@ def momentum_series(
     n = read_count(order, "order")
     b = sympy.Symbol("momentum") if momentum is None else read_value(momentum, "momentum")
     a = sympy.Symbol("lookahead") if lookahead is None else read_value(lookahead, "lookahead")
+    if b.is_number and not 0 <= b < 1:
+        raise InvalidArgumentError(
+            f"momentum must be in [0, 1), got {momentum}. Write momentum=0.9."
+        )
     # With mu = 1 + u:  u (1 - b) = -u^2 - q (1 + (1 + a) u),  solved power by power.
     u: list[sympy.Expr] = [sympy.S.Zero]
     for k in range(1, n + 1):

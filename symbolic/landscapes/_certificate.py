@@ -1,6 +1,7 @@
 """Certificates of contraction and escape: one-point convexity and smoothness on an interval."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import sympy
@@ -124,6 +125,10 @@ def certify(loss: Any, *, at: Any, interval: tuple[Any, Any], symbol: Any = None
     """
     expression = read_expression(loss)
     x = read_single(expression, symbol)
+    if not isinstance(interval, Sequence) or len(interval) != 2:
+        raise InvalidArgumentError(
+            f"interval has two ends, got {interval!r}. Write for example interval=(-1, 1)."
+        )
     p, lower, upper = (read_value(value, "at and interval") for value in (at, *interval))
     if not all(value.is_Rational for value in (p, lower, upper)) or lower >= upper:
         raise InvalidArgumentError(

@@ -51,6 +51,12 @@ def effective_step(
     second = first if next_step is None else read_step(next_step, "next_step")
     following = decay if next_decay is None else _decay(next_decay)
     nu = read_count(power, "power", 0)
+    for rate, weight in ((first, decay), (second, following)):
+        if (1 - rate * weight).is_positive is False:
+            raise InvalidArgumentError(
+                f"step times weight decay must be below 1, got {rate * weight}. Take a "
+                "smaller step."
+            )
     a, after = 1 - first * decay, 1 - second * following
     norm = read_step(norm_squared, "norm_squared") ** sympy.Rational(1 + nu, 2)
     return first / (a * norm), second / (first * a**nu * after)

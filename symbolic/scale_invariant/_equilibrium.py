@@ -6,6 +6,7 @@ from typing import Any
 import sympy
 
 from .._checks import read_step
+from .._errors import InvalidArgumentError
 from ._symbols import eta, lam, s
 
 
@@ -55,6 +56,7 @@ def equilibrium(step: Any = eta, weight_decay: Any = lam, gradient: Any = s) -> 
 
     Raises:
         InvalidStepError: If a value is not positive.
+        InvalidArgumentError: If step times weight decay is 2 or more.
 
     Example:
         >>> import symbolic
@@ -67,6 +69,11 @@ def equilibrium(step: Any = eta, weight_decay: Any = lam, gradient: Any = s) -> 
     rate, length = read_step(step), read_step(gradient, "gradient")
     decay = read_step(weight_decay, "weight_decay")
     product = rate * decay
+    if (2 - product).is_positive is False:
+        raise InvalidArgumentError(
+            f"there is an equilibrium for step times weight decay below 2, got {product}. Take a "
+            "smaller step."
+        )
     v = sympy.Symbol("v", positive=True)
     image = (1 - product) ** 2 * v + rate**2 * length**2 / v
     square = rate * length**2 / (decay * (2 - product))  # v^2 with image(v) = v

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from .._checks import read_step, read_value
+from .._checks import read_step, read_values
 from .._errors import InvalidArgumentError
 from ._symbols import TIME, eta, lam
 
@@ -67,8 +67,8 @@ def rayleigh_flow(
     References:
         Z. Li, K. Lyu, S. Arora (2020), arXiv:2010.02916.
     """
-    values = [read_value(value, "an eigenvalue") for value in eigenvalues]
-    first = [read_value(value, "a coordinate") for value in start]
+    values = read_values(eigenvalues, "an eigenvalue")
+    first = read_values(start, "a coordinate")
     square = sum((w**2 for w in first), sympy.S.Zero)
     if len(values) != len(first) or square == 0:
         raise InvalidArgumentError(

@@ -206,6 +206,7 @@ def test_the_chain_of_depth_eight_in_time():
         (lambda: networks.scalar_chain(1), "depth must be a whole number, 2 or more"),
         (lambda: networks.scalar_chain(2, 0), "must be real and not 0"),
         (lambda: networks.scalar_chain(2).identity_start(1), "known side of 1"),
+        (lambda: networks.scalar_chain(2).imbalance_factor(0, 2, h), "the layers are 0 to 1"),
         (lambda: networks.deep_linear([1, 0], 2), "must be positive"),
         (lambda: networks.deep_linear([1, 2], 2), "largest singular value first"),
         (lambda: networks.matrix_factorisation([1], 2), "beyond the 1 singular values"),

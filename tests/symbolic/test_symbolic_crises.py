@@ -139,6 +139,12 @@ def test_the_trap_of_the_landscape_by_plain_descent():
             "Search from a point instead",
         ),
         (
+            lambda: symbolic.crisis(sympy.sqrt(2) * x**4, target=1),
+            "NotSolvedError",
+            "with rational coefficients. Search from a point",
+        ),
+        (lambda: symbolic.crisis(x, target=1), "NotSolvedError", "of degree 2 or more"),
+        (
             lambda: symbolic.crisis(WELLS, after=5, target=0),
             "TooMuchWorkError",
             "max_degree=243",

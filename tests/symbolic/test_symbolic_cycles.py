@@ -182,12 +182,19 @@ def test_the_loss_falls_at_every_step_until_two_root_two_minus_two():
     ("call", "error", "message"),
     [
         (lambda: symbolic.cycles(x**2, x, 2, 1), "InvalidStepError", "every point returns after 2"),
-        (lambda: symbolic.cycles(sympy.cos(x)), "NotSolvedError", "no polynomial in x"),
+        (lambda: symbolic.cycles(sympy.cos(x)), "NotSolvedError", "no polynomial in x of degree 2"),
+        (lambda: symbolic.cycles(x, x, 2, 1), "NotSolvedError", "of degree 2 or more"),
+        (
+            lambda: symbolic.cycles(sympy.sqrt(2) * x**4, x, 2, 1),
+            "NotSolvedError",
+            "with rational coefficients",
+        ),
+        (lambda: symbolic.cycles(x**4, x, 2, x), "InvalidArgumentError", "a symbol other than x"),
         (lambda: symbolic.cycles(x**4, x, 0), "InvalidArgumentError", "period must be a whole"),
         (
             lambda: symbolic.cycles(x**4, x, 2, 1 + h),
             "InvalidArgumentError",
-            "a rational number or",
+            "a rational number or a symbol other than x",
         ),
         (lambda: symbolic.cycles(x**4, x, 5, 1), "TooMuchWorkError", "max_degree=243"),
         (lambda: symbolic.cycles(x**4, x, 4), "TooMuchWorkError", "max_degree=243"),

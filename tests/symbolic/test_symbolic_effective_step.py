@@ -104,6 +104,12 @@ def test_the_factor_of_a_constant_schedule():
     [
         (lambda: scale_invariant.effective_step(-1, 0, 1), "InvalidStepError", "step must be"),
         (lambda: scale_invariant.effective_step(1, -1, 1), "InvalidArgumentError", "0 or more"),
+        (
+            lambda: scale_invariant.effective_step(1, 1, 1),
+            "InvalidArgumentError",
+            "must be below 1, got 1",
+        ),
+        (lambda: scale_invariant.equilibrium(2, 1, 1), "InvalidArgumentError", "below 2, got 2"),
         (lambda: scale_invariant.equilibrium(1, 0, 1), "InvalidStepError", "weight_decay must"),
         (
             lambda: scale_invariant.effective_step(1, 0, 1, power=-1),

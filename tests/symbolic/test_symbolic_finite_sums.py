@@ -92,3 +92,10 @@ def test_the_mean_square_threshold_in_closed_form(size):
     variance = sum((a - mean) ** 2 for a in curvatures) / 5
     page = 2 * mean / (mean**2 + variance * Q(5 - size, size * 4))
     assert symbolic.finite_sum_thresholds(curvatures, size).mean_square == page
+
+
+def test_messages_of_finite_sums():
+    with pytest.raises(symbolic.TooMuchWorkError, match="max_degree=1000"):
+        symbolic.finite_sum_thresholds([1, 2], repeats=500)
+    with pytest.raises(symbolic.InvalidArgumentError, match="a list is needed"):
+        symbolic.finite_sum_thresholds(3)

@@ -207,6 +207,11 @@ def test_a_certified_step_contracts(quadratic, quartic, share, start):
             "the slope at 1 is 2, not 0",
         ),
         (
+            lambda: landscapes.certify(x**2, at=0, interval=(0, 1, 2)),
+            "InvalidArgumentError",
+            "interval has two ends",
+        ),
+        (
             lambda: landscapes.certify(x**2, at=0, interval=(1, -1)),
             "InvalidArgumentError",
             "the lower end first",

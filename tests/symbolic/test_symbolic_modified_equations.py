@@ -220,6 +220,7 @@ def test_one_step_is_the_flow_to_the_next_order(order):
             "TooMuchWorkError",
             "max_terms=40",
         ),
+        (lambda: symbolic.modified_equation(x**4, x, 99), "TooMuchWorkError", "max_order=99"),
         (lambda: symbolic.modified_equation(PLANE, (x, y), 0), "InvalidArgumentError", "order"),
         (
             lambda: symbolic.modified_field([x], [x, y]),

@@ -1,5 +1,6 @@
 """Modified losses, and the curl that rules out others."""
 
+import pytest
 import sympy
 from sympy import Rational as Q
 
@@ -42,3 +43,8 @@ def test_stationary_variances_of_sdes_on_a_parabola():
         assert step / 2 == Q(first)
         # The variance of x' = (1 - eta) x + eta noise reproduces itself.
         assert Q(discrete) == (1 - step) ** 2 * Q(discrete) + step**2
+
+
+def test_a_curl_needs_a_component_for_every_symbol():
+    with pytest.raises(symbolic.InvalidArgumentError, match="1 components for 2 symbols"):
+        symbolic.curl([x], [x, y])

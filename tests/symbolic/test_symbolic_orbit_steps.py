@@ -116,6 +116,15 @@ def test_orbits_of_a_loss_that_is_no_polynomial():
         ),
     ],
 )
-def test_messages_of_orbit_steps(call, message):
+def test_searches_that_fail(call, message):
     with pytest.raises(symbolic.NotSolvedError, match=message):
         call()
+
+
+def test_messages_of_orbit_steps():
+    with pytest.raises(symbolic.TooMuchWorkError, match="max_work=30000000"):
+        symbolic.orbit_step(WELLS, 10**6, 0, near=(1, 1))
+    with pytest.raises(symbolic.TooMuchWorkError, match="max_work=2000000"):
+        symbolic.orbit_step(WELLS, 2, 0, near=(1, 1), digits=10**6)
+    with pytest.raises(symbolic.InvalidArgumentError, match="multiplier must be a number, got y"):
+        symbolic.orbit_step(WELLS, 2, sympy.Symbol("y", real=True), near=(1, 1))

@@ -1,6 +1,7 @@
 """Slow rates of momentum and the weights of the log-map flow."""
 
 import mpmath
+import pytest
 import sympy
 from sympy import Rational as Q
 
@@ -80,3 +81,8 @@ def test_log_maps_on_a_parabola_are_the_truncated_series():
         weights = symbolic.log_map_weights(order)
         total = sum(c * (1 - z) ** k for k, c in enumerate(weights))
         assert sympy.expand(total + sum(z**k / k for k in range(1, order + 1))) == 0
+
+
+def test_a_momentum_of_one():
+    with pytest.raises(symbolic.InvalidArgumentError, match=r"momentum must be in \[0, 1\), got 1"):
+        symbolic.momentum_series(2, momentum=1)
