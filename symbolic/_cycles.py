@@ -15,7 +15,8 @@ from ._checks import (
     read_step,
     require_rational_polynomial,
 )
-from ._errors import InvalidArgumentError, InvalidStepError, TooMuchWorkError
+from ._dynatomic import dynatomic_factors, multiplier_modulo
+from ._errors import InvalidArgumentError, TooMuchWorkError
 
 QQ = sympy.QQ
 _DIGITS = 40
@@ -123,40 +124,10 @@ def cycles(
             "symbolic.orbit_step."
         )
     step_map = sympy.Poly(x - h * expression.diff(x), x)
-    factors = _dynatomic_factors(step_map, x, p)
+    factors = dynatomic_factors(step_map, x, p)
     if h.is_Symbol:
         return [_family(factor, step_map, p, h) for factor in factors]
     return _orbits(factors, step_map, p, h)
-
-
-def _dynatomic_factors(step_map: sympy.Poly, x: sympy.Symbol, period: int) -> list[sympy.Poly]:
-    """Irreducible factors of the polynomial whose roots have exactly this period, generically."""
-    iterates = [sympy.Poly(x, x)]
-    for _ in range(period):
-        iterates.append(step_map.compose(iterates[-1]))
-    remaining = iterates[period] - iterates[0]
-    if remaining.is_zero:
-        raise InvalidStepError(
-            f"at this step every point returns after {period} steps, so there are no single orbits "
-            "to list. Take another step."
-        )
-    for divisor in sympy.divisors(period)[:-1]:
-        for factor in _dynatomic_factors(step_map, x, divisor):
-            while (division := sympy.div(remaining, factor))[1].is_zero:
-                remaining = division[0]
-    numerator = sympy.fraction(sympy.together(remaining.as_expr()))[0]
-    return [sympy.Poly(factor, x) for factor, _ in sympy.factor_list(numerator)[1] if factor.has(x)]
-
-
-def _multiplier(factor: sympy.Poly, step_map: sympy.Poly, period: int) -> sympy.Poly:
-    """The multiplier as a polynomial in the point, reduced modulo the orbit's equation."""
-    (x,) = step_map.gens
-    point, product = sympy.Poly(x, x), sympy.Poly(1, x)
-    slope = step_map.diff(x)
-    for _ in range(period):
-        product = (product * slope.compose(point)).rem(factor)
-        point = step_map.compose(point).rem(factor)
-    return product
 
 
 def _orbits(
@@ -169,7 +140,7 @@ def _orbits(
     found = []
     for orbit in _visit(points, step_map, x, period):
         own = sympy.Poly(orbit[0].minimal.as_expr().subs(t, x), x)
-        multiplier = orbit[0].evaluate(_multiplier(own, step_map, period).as_expr())
+        multiplier = orbit[0].evaluate(multiplier_modulo(own, step_map, period).as_expr())
         locations = tuple(point.location[x] for point in orbit)
         found.append(Cycle(period, h, own.as_expr(), locations, multiplier, (), (), ()))
     return found
@@ -196,7 +167,7 @@ def _visit(
 
 
 def _family(factor: sympy.Poly, step_map: sympy.Poly, period: int, h: sympy.Expr) -> Cycle:
-    reduced = _multiplier(factor, step_map, period)
+    reduced = multiplier_modulo(factor, step_map, period)
     special = {c: _steps_with(factor, reduced, c, h) for c in (-1, 0, 1)}
     ends = sorted({*special[-1], *special[1]}, key=sympy.N)
     stable = []

@@ -73,7 +73,7 @@ def orbit_step(
         goal = mpmath.mpf(aim.evalf(2 * places + 15))
         try:
             start = mpmath.matrix([mpmath.mpf(str(value)) for value in near])
-            point, step = _newton(lambda *at: _defect(slopes, *at, p, goal), start, places)
+            point, step = _newton(lambda at: _defect(slopes, at[0], at[1], p, goal), start, places)
         except (ValueError, ZeroDivisionError, OverflowError, TypeError) as error:
             raise NotSolvedError(
                 f"no orbit of period {p} with multiplier {aim} was reached from near={near}. Give "
@@ -109,17 +109,19 @@ def _defect(slopes: Any, start: Any, step: Any, period: int, goal: Any) -> tuple
 def _newton(defect: Any, at: Any, places: int) -> Any:
     """Newton's method, with shorter steps where whole ones lead away."""
     tolerance = mpmath.mpf(10) ** -(2 * places + 5)
-    missing, matrix = defect(*at)
+    missing, matrix = defect(at)
     for _ in range(4 * places + 60):  # at a double root each step only halves the error
-        if mpmath.norm(missing) < tolerance:
+        size = mpmath.norm(missing)
+        if size < tolerance:
             return at
-        change, size = mpmath.lu_solve(matrix, -missing), mpmath.norm(missing)
+        change = mpmath.lu_solve(matrix, -missing)
+        missing, matrix = defect(at + change)
         for _ in range(20):
-            following, (missing, matrix) = at + change, defect(*(at + change))
             if mpmath.norm(missing) < size:
                 break
             change = change / 2
-        at = following
+            missing, matrix = defect(at + change)
+        at = at + change
     raise ValueError("Newton's method does not converge")
 
 
