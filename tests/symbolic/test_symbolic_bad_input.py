@@ -2,6 +2,7 @@
 
 import pytest
 import sympy
+from plain import critical_points
 
 import symbolic
 
@@ -147,7 +148,7 @@ CUBIC = x**3 / 3 - x
         (lambda: symbolic.classify(1, "a"), "InvalidStepError", "got 'a'"),
         (lambda: symbolic.classify(1, sympy.oo), "InvalidStepError", "got oo"),
         (
-            lambda: symbolic.critical_points(x**3 - 2 * x)[0].intervals(0),
+            lambda: critical_points(x**3 - 2 * x)[0].intervals(0),
             "InvalidArgumentError",
             "width must be a positive number, got 0",
         ),
@@ -187,4 +188,4 @@ def test_numbers_are_not_read_from_text(call):
 
 def test_the_width_of_an_interval_is_no_text():
     with pytest.raises(symbolic.InvalidArgumentError, match="width must be a positive number"):
-        symbolic.critical_points(x**3 - 2 * x)[0].intervals("narrow")
+        critical_points(x**3 - 2 * x)[0].intervals("narrow")

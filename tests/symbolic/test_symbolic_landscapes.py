@@ -7,6 +7,7 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import critical_points
 from sympy import Rational as Q
 from sympy import sqrt
 
@@ -165,7 +166,7 @@ def test_the_landscape_of_the_figure():
         assert abs(root.evalf(15) - Q(page)) < Q("1e-10")
     assert abs(piece.subs(x, others[0].evalf(20)) - Q("81.3918")) < Q("5e-5")
     assert others[1] > 3  # outside the piece
-    assert [p.kind for p in symbolic.critical_points(piece) if 2 < p.location[x] < 3] == [
+    assert [p.kind for p in critical_points(piece) if 2 < p.location[x] < 3] == [
         "maximum",
         "minimum",
     ]

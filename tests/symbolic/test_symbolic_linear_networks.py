@@ -114,7 +114,7 @@ def expected(spectrum):
 
 
 def square(residual):
-    return sum(entry**2 for entry in residual)
+    return sympy.Add(*(entry**2 for entry in residual))
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

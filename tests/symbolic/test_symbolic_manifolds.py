@@ -1,7 +1,7 @@
 """Sets of minima that are not isolated: described, with the flattest points."""
 
 import sympy
-from plain import same
+from plain import critical_points, same
 from sympy import Rational as Q
 from sympy import sqrt
 
@@ -12,7 +12,7 @@ positive, mu = sympy.symbols("p mu", positive=True)
 
 
 def test_the_hyperbola_of_minima():
-    saddle, hyperbola = symbolic.critical_points((x * y - mu) ** 2 / 2, [x, y])
+    saddle, hyperbola = critical_points((x * y - mu) ** 2 / 2, [x, y])
     assert (saddle.kind, set(saddle.eigenvalues)) == ("saddle", {-mu, mu})
     assert hyperbola.equations == (x * y - mu,)
     assert (hyperbola.kind, hyperbola.dimension) == ("minimum", 1)
@@ -23,7 +23,7 @@ def test_the_hyperbola_of_minima():
 
 
 def test_the_surface_of_minima_of_depth_three():
-    found = symbolic.critical_points((x * y * z - mu) ** 2 / 2, [x, y, z])
+    found = critical_points((x * y * z - mu) ** 2 / 2, [x, y, z])
     assert [m.kind for m in found] == ["minimum", "saddle", "saddle", "saddle"]
     assert found[0].dimension == 2
     assert same(found[0].best_threshold, 2 / (3 * mu ** Q(4, 3)))
@@ -31,7 +31,7 @@ def test_the_surface_of_minima_of_depth_three():
 
 
 def test_the_four_branches_of_zhu():
-    found = symbolic.critical_points((1 - x**2 * y**2) ** 2 / 4)
+    found = critical_points((1 - x**2 * y**2) ** 2 / 4)
     minima = [m for m in found if m.kind == "minimum"]
     assert {m.equations for m in minima} == {(x * y - 1,), (x * y + 1,)}
     for manifold in minima:
@@ -44,31 +44,31 @@ def test_the_four_branches_of_zhu():
 
 
 def test_scale_invariant_minima():
-    kinds = {m.equations: m for m in symbolic.critical_points(x**2 / (x**2 + y**2))}
+    kinds = {m.equations: m for m in critical_points(x**2 / (x**2 + y**2))}
     assert kinds[x,].kind == "minimum"
     assert same(kinds[x,].threshold, y**2)
     assert kinds[y,].kind == "maximum"
 
 
 def test_complex_sets_are_no_critical_points():
-    assert [str(p) for p in symbolic.critical_points((x**2 + y**2 + 1) ** 2)] == [
+    assert [str(p) for p in critical_points((x**2 + y**2 + 1) ** 2)] == [
         "x = 0, y = 0: minimum, sharpness 4, threshold 1/2"
     ]
-    (origin,) = symbolic.critical_points((x**2 + y**2) ** 2)
+    (origin,) = critical_points((x**2 + y**2) ** 2)
     assert origin.location == {x: 0, y: 0}
     assert (origin.kind, origin.sharpness) == ("degenerate", 0)
-    top, circle = symbolic.critical_points((x**2 + y**2 - 1) ** 2)
+    top, circle = critical_points((x**2 + y**2 - 1) ** 2)
     assert (top.kind, circle.kind, circle.threshold) == ("maximum", "minimum", Q(1, 4))
 
 
 def test_manifolds_that_cross_are_arbitrarily_flat():
-    found = symbolic.critical_points(x**2 * y**2 * (x + y - 1) ** 2)
+    found = critical_points(x**2 * y**2 * (x + y - 1) ** 2)
     assert [m.kind for m in found] == ["maximum", "minimum", "minimum", "minimum"]
     assert {m.best_threshold for m in found[1:]} == {sympy.oo}
 
 
 def test_a_line_of_minima_in_space():
-    found = symbolic.critical_points(x**2 * y**2 + (x + y + z - 1) ** 2)
+    found = critical_points(x**2 * y**2 + (x + y + z - 1) ** 2)
     assert [(m.kind, m.dimension) for m in found] == [("minimum", 1)] * 2
     for m, at in zip(found, ({x: 0, y: 2, z: -1}, {x: 2, y: 0, z: -1}), strict=True):
         top = max(sympy.hessian(m.loss, (x, y, z)).subs(at).eigenvals(), key=sympy.N)

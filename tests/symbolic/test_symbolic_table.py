@@ -3,8 +3,8 @@
 import json
 
 import sympy
+from plain import critical_points
 
-import symbolic
 from symbolic.__main__ import main
 
 x, y, z = sympy.symbols("x y z", real=True)
@@ -13,7 +13,7 @@ SLIDES = "(x**2+1)*(x-1)**2*(x-2)**2"
 
 
 def test_lines_to_print():
-    text = [str(p) for p in symbolic.critical_points((x**2 + 1) * (x - 1) ** 2 * (x - 2) ** 2)]
+    text = [str(p) for p in critical_points((x**2 + 1) * (x - 1) ** 2 * (x - 2) ** 2)]
     assert text[0] == "x = 1: minimum, sharpness 4, threshold 1/2, supercritical flip"
     assert text[1].startswith("x = 1.55613388")
 
