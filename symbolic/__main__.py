@@ -24,7 +24,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, or 2 for misuse."""
     parser = _make_parser()
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args([_as_value(argument) for argument in given])
     if options.cases:
         print("\n".join(f"{case.name:<20}  {case.loss}" for case in cases.CASES.values()))
         return SUCCESS
@@ -42,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write = json_table if options.json else latex_table if options.latex else table
     print(write(points))
     return SUCCESS
+
+
+def _as_value(argument: str) -> str:
+    """Options have two dashes, so -x**2 and -1e3 are values; argparse sees that by a space."""
+    negative = argument.startswith("-") and not argument.startswith("--") and argument != "-h"
+    return f" {argument}" if negative else argument
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -64,19 +71,23 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _read(text: str, symbols: str | None, positive: str) -> tuple:
     if text in cases.CASES:
+        if symbols is not None or positive:
+            raise InvalidArgumentError(
+                f"--symbols and --positive do not go with a name from --cases; {text} has its own. "
+                f"Leave them out, or write the loss: {cases.CASES[text].loss}."
+            )
         return cases.CASES[text].loss, cases.CASES[text].symbols
     names = [name for name in positive.split(",") if name]
     loss = parse(text, {name: {"positive": True} for name in names})
-    if symbols is None:
-        return loss, None
     known = {symbol.name: symbol for symbol in loss.free_symbols}
-    chosen = symbols.split(",")
-    for name in chosen:
-        if name not in known:
-            raise InvalidArgumentError(
-                f"--symbols: {name!r} does not occur. The loss has {', '.join(sorted(known))}."
-            )
-    return loss, [known[name] for name in chosen]
+    chosen = None if symbols is None else symbols.split(",")
+    for option, mentioned in (("--positive", names), ("--symbols", chosen or ())):
+        for name in mentioned:
+            if name not in known:
+                raise InvalidArgumentError(
+                    f"{option}: {name!r} does not occur. The loss has {', '.join(sorted(known))}."
+                )
+    return loss, None if chosen is None else [known[name] for name in chosen]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What every entry asks of its arguments before it computes anything."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy
@@ -11,6 +11,7 @@ from ._errors import (
     InvalidPointError,
     InvalidStepError,
     InvalidSymbolsError,
+    NotSolvedError,
 )
 
 
@@ -30,7 +31,8 @@ def read_expression(given: Any, what: str = "loss") -> sympy.Expr:
             f"{type(given).__name__}. Write for example x**2 / 2 with "
             "x = sympy.Symbol('x', real=True)."
         )
-    if expression.has(sympy.I) or expression.is_real is False:
+    infinite = expression.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)
+    if infinite or expression.has(sympy.I) or expression.is_real is False:
         raise InvalidExpressionError(
             f"the {what} {expression} is complex or not finite. Take its real part, for example "
             "sympy.re(...), and write that out in real symbols."
@@ -61,8 +63,13 @@ def read_symbols(expression: sympy.Expr, symbols: Any) -> tuple[sympy.Symbol, ..
         chosen = tuple(free)
     elif isinstance(symbols, sympy.Symbol):
         chosen = (symbols,)
-    else:
+    elif isinstance(symbols, Iterable) and not isinstance(symbols, str):
         chosen = tuple(symbols)
+    else:
+        raise InvalidSymbolsError(
+            f"symbols must be one sympy.Symbol or a list of them, got {symbols!r}. Write for "
+            "example symbols=[x, y]."
+        )
     if not chosen:
         raise InvalidSymbolsError(
             f"{expression} has no symbols, so there is nothing to move. Give a loss that depends "
@@ -151,6 +158,47 @@ def read_step(step: Any, name: str = "step") -> sympy.Expr:
             f"{name}=sympy.Rational(1, 10)."
         )
     return value
+
+
+def read_value(value: Any, name: str) -> sympy.Expr:
+    """A real finite number, or an expression that may be one; text is not evaluated."""
+    try:
+        found: Any = exact(sympy.sympify(value, strict=True))
+    except (sympy.SympifyError, AttributeError):
+        found = None
+    if (
+        isinstance(value, bool)
+        or not isinstance(found, sympy.Expr)
+        or found.is_real is False
+        or found.has(sympy.nan)
+    ):
+        raise InvalidArgumentError(
+            f"{name} must be a real finite number or expression, got {value!r}. Write for example "
+            "sympy.Rational(1, 2)."
+        )
+    return found
+
+
+def read_values(values: Any, name: str) -> list[sympy.Expr]:
+    """A list of numbers."""
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        raise InvalidArgumentError(
+            f"a list is needed, and {name} for each entry, got {values!r}. Write for "
+            "example [1, 2]."
+        )
+    return [read_value(value, name) for value in values]
+
+
+def require_rational_polynomial(expression: sympy.Expr, x: sympy.Symbol, remedy: str) -> None:
+    """Refuse what is no polynomial of one variable with rational coefficients and curvature."""
+    if expression.is_polynomial(x):
+        polynomial = sympy.Poly(expression, x)
+        if polynomial.degree() > 1 and all(c.is_Rational for c in polynomial.coeffs()):
+            return
+    raise NotSolvedError(
+        f"{expression} is no polynomial in {x} of degree 2 or more with rational coefficients. "
+        f"{remedy}"
+    )
 
 
 def read_count(value: Any, name: str, least: int = 1) -> int:

@@ -7,7 +7,7 @@ import mpmath
 import sympy
 
 from ._algebraic import points_of
-from ._checks import read_count, read_expression, read_single
+from ._checks import read_count, read_expression, read_single, require_rational_polynomial
 from ._closed_form import sign_of
 from ._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
 
@@ -102,6 +102,7 @@ def crisis(
             "the equation is solved exactly for polynomials and rational targets. Search from a "
             "point instead: near=1.5, say."
         )
+    require_rational_polynomial(expression, x, "Search from a point: near=1.5, say.")
     degree = (sympy.degree(expression, x) - 1) ** (n + (p or 0))
     if degree > max_degree:
         raise TooMuchWorkError(

@@ -1,115 +1,22 @@
 """All critical points of a loss, with the step size at which each loses its stability."""
 
-import dataclasses
-import functools as ft
 from collections.abc import Sequence
 from typing import Any
 
 import sympy
 
-from ._algebraic import is_closed_form, isolating_interval
 from ._checks import read_count, read_expression, read_symbols
-from ._closed_form import ClosedPoint, sign_of, tidy
-from ._errors import (
-    InvalidArgumentError,
-    InvalidPointError,
-    NonSmoothPointError,
-    NotSolvedError,
-    TooMuchWorkError,
-)
-from ._flips import Flip
+from ._closed_form import ClosedPoint, tidy
+from ._critical_point import CriticalPoint, critical_point_at
+from ._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
 from ._isolation import isolate_roots
-from ._local import (
-    MINIMUM,
-    NOT_SMOOTH,
-    Point,
-    eigenvalues_at,
-    flip_of,
-    kind_of,
-    sharpness_of,
-    threshold_of,
-)
+from ._local import Point
 from ._manifolds import CriticalManifold, describe
 from ._systems import solve_system
 
 MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
-
-
-@dataclasses.dataclass(frozen=True)
-class CriticalPoint:
-    r"""One critical point: where, of what kind, and up to which step gradient descent stays there.
-
-    .. math:: \nabla f(x) = 0, \qquad h_c = 2 / \lambda_{\max}(\nabla^2 f(x))
-
-    `symbolic.critical_points` makes them.
-
-    Attributes:
-        loss: The loss.
-        location: The coordinates by symbol, exact real numbers or expressions.
-        value: The loss there.
-        kind: ``"minimum"``, ``"maximum"``, ``"saddle"``, ``"inflection"``, ``"degenerate"``
-            (flat directions leave it open), ``"not smooth"``, or ``"depends on the parameters"``.
-        eigenvalues: Of the Hessian, smallest first where they can be compared.
-        sharpness: The largest of them; None where the loss is not smooth.
-        threshold: ``2 / sharpness`` in units of flow time; None where no step size is stable;
-            infinity at a minimum without curvature.
-        condition: What parameters must satisfy for the point to exist and, where a kind depends
-            on them, to be a minimum; true where nothing is asked.
-
-    Example:
-        >>> import sympy, symbolic
-        >>> x = sympy.Symbol("x", real=True)
-        >>> print(symbolic.critical_points((x**2 - 1) ** 2 / 4)[0])
-        x = -1: minimum, sharpness 2, threshold 1, supercritical flip
-
-    References:
-        K. Nar, S. Sastry (2018), arXiv:1805.08890.
-    """
-
-    loss: sympy.Expr
-    location: dict[sympy.Symbol, sympy.Expr]
-    value: sympy.Expr
-    kind: str
-    eigenvalues: tuple[sympy.Expr, ...]
-    sharpness: sympy.Expr | None
-    threshold: sympy.Expr | None
-    condition: Any
-    point: Point = dataclasses.field(repr=False)
-
-    @property
-    def exact(self) -> bool:
-        """Whether the coordinates are closed forms; else roots in certified intervals."""
-        return all(map(_is_written_out, self.location.values()))
-
-    @ft.cached_property
-    def flip(self) -> Flip | None:
-        """What happens just past the threshold; None where `symbolic.flip` would refuse."""
-        if self.kind != MINIMUM:
-            return None
-        try:
-            return flip_of(self.loss, tuple(self.location), self.point, self.eigenvalues)
-        except (InvalidPointError, NotSolvedError):
-            return None
-
-    def intervals(self, width: Any = 1e-10) -> dict[sympy.Symbol, tuple[sympy.Expr, sympy.Expr]]:
-        """Certified rational bounds of every coordinate, at most `width` apart."""
-        w = sympy.Rational(str(width))
-        if w <= 0:
-            raise InvalidArgumentError(f"width must be positive, got {width}. Write width=1e-10.")
-        return {symbol: isolating_interval(v, w) for symbol, v in self.location.items()}
-
-    def __str__(self) -> str:
-        where = ", ".join(f"{symbol} = {short(v)}" for symbol, v in self.location.items())
-        parts = [f"{where}: {self.kind}"]
-        if self.sharpness is not None:
-            parts.append(f"sharpness {short(self.sharpness)}")
-        if self.threshold is not None:
-            parts.append(f"threshold {short(self.threshold)}")
-        if self.flip is not None:
-            parts.append(f"{self.flip.kind} flip")
-        if self.condition is not sympy.true:
-            parts.append(f"if {self.condition}")
-        return ", ".join(parts)
+# What one unit of `max_work` pays for when a loss is multiplied out.
+TERMS_PER_UNIT, DEGREE_PER_UNIT = 30, 3
 
 
 def critical_points(
@@ -137,7 +44,8 @@ def critical_points(
         between: For a loss of one variable: two numbers, search only between them.
         max_work: The bound on the number of complex solutions that a polynomial system may have by
             its degrees (Bezout); a fifth of it bounds those that it has. With `between`, a hundred
-            intervals are tried for each unit.
+            intervals are tried for each unit. Multiplied out, the loss may have 30 terms and
+            degree 3 for each unit.
 
     Returns:
         The points from left to right (several variables: in no particular order), then manifolds.
@@ -160,7 +68,7 @@ def critical_points(
     """
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
-    read_count(max_work, "max_work")
+    _require_few_terms(expression, chosen, read_count(max_work, "max_work"))
     gradient = [sympy.diff(expression, symbol) for symbol in chosen]
     parameters = expression.free_symbols - set(chosen)
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
@@ -185,11 +93,36 @@ def critical_points(
             f"are rational, and {gradient} are not. Test a point you know with "
             "symbolic.threshold(loss, at)."
         )
-    made = [_make(expression, chosen, point) for point in points]
+    made = [critical_point_at(expression, chosen, point) for point in points]
     listed = [point for point in made if point is not None]
     if len(chosen) == 1 and all(p.location[chosen[0]].is_comparable for p in listed):
         listed.sort(key=lambda p: p.location[chosen[0]].evalf(30))
     return [*listed, *manifolds]
+
+
+def _require_few_terms(
+    expression: sympy.Expr, symbols: Sequence[sympy.Symbol], max_work: int
+) -> None:
+    """Nested powers are short to write and endless to multiply out, so they are counted before."""
+    degree = _degree_bound(expression, set(symbols))
+    terms = sympy.binomial(degree + len(symbols), len(symbols))
+    needed = max(-(-terms // TERMS_PER_UNIT), -(-degree // DEGREE_PER_UNIT))
+    if needed > max_work:
+        raise TooMuchWorkError(
+            f"multiplied out, the loss may have degree {degree} and {terms} terms, more than "
+            f"max_work={max_work} pays for. Ask for it: max_work={needed}."
+        )
+
+
+def _degree_bound(expression: sympy.Expr, symbols: set) -> int:
+    """At least the degrees of numerator and denominator, from the tree alone."""
+    if expression.is_Symbol or not expression.free_symbols & symbols:
+        return int(expression in symbols)
+    parts = [_degree_bound(argument, symbols) for argument in expression.args]
+    if expression.is_Pow:
+        exponent = expression.exp
+        return parts[0] * int(abs(exponent)) if exponent.is_Integer else parts[0]
+    return max(parts) if expression.is_Add else sum(parts)
 
 
 def _has_rational_coefficients(numerator: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> bool:
@@ -217,6 +150,8 @@ def _between(
 
 
 def _solve_for_one(slope: sympy.Expr, symbol: sympy.Symbol) -> list[ClosedPoint]:
+    if slope.is_polynomial(symbol):
+        _require_radicals(slope, symbol)
     if sympy.count_ops(slope) > MAX_OPERATIONS:
         raise TooMuchWorkError(
             f"the derivative has more than {MAX_OPERATIONS} operations, which sympy's solver may "
@@ -234,6 +169,18 @@ def _solve_for_one(slope: sympy.Expr, symbol: sympy.Symbol) -> list[ClosedPoint]
     if located is None:
         raise NotSolvedError(f"sympy cannot solve {slope} = 0 in closed form. {remedy}")
     return [ClosedPoint({symbol: value}) for value in located]
+
+
+def _require_radicals(slope: sympy.Expr, symbol: sympy.Symbol) -> None:
+    """Cardano's formulas with parameters in them do not say which roots are real."""
+    for factor, _ in sympy.factor_list(slope, symbol)[1]:
+        polynomial = sympy.Poly(factor, symbol)
+        if polynomial.degree() > 2 and len(polynomial.terms()) > 2:
+            raise NotSolvedError(
+                f"{factor} = 0 has degree {polynomial.degree()} with parameters or irrational "
+                "numbers in it. Put rational numbers for the parameters, or test a point you know "
+                "with symbolic.threshold(loss, at); numbers only: between=(-10, 10)."
+            )
 
 
 def _enumerate(solutions: sympy.Set) -> list[sympy.Expr] | None:
@@ -254,64 +201,3 @@ def _enumerate(solutions: sympy.Set) -> list[sympy.Expr] | None:
         n = sympy.Symbol("n", integer=True)
         return [tidy(solutions.lamda(n))]
     return None
-
-
-def _make(loss: sympy.Expr, symbols: Sequence[sympy.Symbol], point: Point) -> CriticalPoint | None:
-    location = dict(point.location)
-    for symbol, value in location.items():
-        if value.is_real is False or value.is_infinite:
-            return None
-        sign = sign_of(value) if symbol.is_nonnegative or symbol.is_nonpositive else None
-        if sign is not None and not _admits(symbol, sign):
-            return None
-    value = point.evaluate(loss)
-    if value.is_real is False:
-        return None
-    try:
-        eigenvalues = eigenvalues_at(loss, symbols, point)
-    except NonSmoothPointError:
-        return CriticalPoint(loss, location, value, NOT_SMOOTH, (), None, None, sympy.true, point)
-    kind = kind_of(loss, symbols, point, eigenvalues)
-    sharpness = sharpness_of(eigenvalues)
-    return CriticalPoint(
-        loss,
-        location,
-        value,
-        kind,
-        eigenvalues,
-        sharpness,
-        threshold_of(kind, sharpness),
-        _condition(location, eigenvalues, kind),
-        point,
-    )
-
-
-def _admits(symbol: sympy.Symbol, sign: int) -> bool:
-    if sign == 0:
-        return symbol.is_nonzero is not True
-    return (symbol.is_nonpositive if sign > 0 else symbol.is_nonnegative) is not True
-
-
-def _condition(
-    location: dict[sympy.Symbol, sympy.Expr], eigenvalues: Sequence[sympy.Expr], kind: str
-) -> Any:
-    conditions = []
-    for value in location.values():
-        for power in value.atoms(sympy.Pow):
-            if power.exp.is_Rational and power.exp.q % 2 == 0 and power.base.is_real:
-                conditions.append(power.base >= 0)
-    if kind == "depends on the parameters":
-        conditions += [value > 0 for value in eigenvalues if sign_of(value) is None]
-    return sympy.And(*conditions)
-
-
-def _is_written_out(value: sympy.Expr) -> bool:
-    return is_closed_form(value) and not hasattr(value, "isolate")
-
-
-def short(value: sympy.Expr) -> str:
-    """A number as people read it: written out where that is short, else twelve digits."""
-    text = str(value)
-    if value.is_number and (not _is_written_out(value) or len(text) > 24):
-        return str(value.evalf(12))
-    return text

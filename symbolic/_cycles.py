@@ -8,8 +8,15 @@ import mpmath
 import sympy
 
 from ._algebraic import AlgebraicPoint, points_of
-from ._checks import read_count, read_expression, read_single, read_step
-from ._errors import InvalidArgumentError, InvalidStepError, NotSolvedError, TooMuchWorkError
+from ._checks import (
+    read_count,
+    read_expression,
+    read_single,
+    read_step,
+    require_rational_polynomial,
+)
+from ._dynatomic import dynatomic_factors, multiplier_modulo
+from ._errors import InvalidArgumentError, TooMuchWorkError
 
 QQ = sympy.QQ
 _DIGITS = 40
@@ -101,15 +108,12 @@ def cycles(
     x = read_single(expression, symbol)
     p = read_count(period, "period")
     h = read_step(sympy.Symbol("h", positive=True) if step is None else step)
-    if not expression.is_polynomial(x) or not sympy.Poly(expression, x).domain.is_Exact:
-        raise NotSolvedError(
-            f"{expression} is no polynomial in {x} with rational coefficients. Follow one orbit "
-            "with symbolic.orbit_step(loss, period, multiplier, near=(x, h))."
-        )
-    if not (h.is_Rational or h.is_Symbol):
+    remedy = "Follow one orbit: symbolic.orbit_step(loss, period, multiplier, near=(x, h))."
+    require_rational_polynomial(expression, x, remedy)
+    if not (h.is_Rational or h.is_Symbol) or h == x:
         raise InvalidArgumentError(
-            f"step must be a rational number or a symbol here, got {h}. Write for example "
-            "step=sympy.Rational(11, 10)."
+            f"step must be a rational number or a symbol other than {x}, got {h}. Write for "
+            "example step=sympy.Rational(11, 10)."
         )
     degree = max(sympy.degree(expression, x) - 1, 1) ** p
     if degree * (3 if h.is_Symbol else 1) > max_degree:
@@ -120,40 +124,10 @@ def cycles(
             "symbolic.orbit_step."
         )
     step_map = sympy.Poly(x - h * expression.diff(x), x)
-    factors = _dynatomic_factors(step_map, x, p)
+    factors = dynatomic_factors(step_map, x, p)
     if h.is_Symbol:
         return [_family(factor, step_map, p, h) for factor in factors]
     return _orbits(factors, step_map, p, h)
-
-
-def _dynatomic_factors(step_map: sympy.Poly, x: sympy.Symbol, period: int) -> list[sympy.Poly]:
-    """Irreducible factors of the polynomial whose roots have exactly this period, generically."""
-    iterates = [sympy.Poly(x, x)]
-    for _ in range(period):
-        iterates.append(step_map.compose(iterates[-1]))
-    remaining = iterates[period] - iterates[0]
-    if remaining.is_zero:
-        raise InvalidStepError(
-            f"at this step every point returns after {period} steps, so there are no single orbits "
-            "to list. Take another step."
-        )
-    for divisor in sympy.divisors(period)[:-1]:
-        for factor in _dynatomic_factors(step_map, x, divisor):
-            while (division := sympy.div(remaining, factor))[1].is_zero:
-                remaining = division[0]
-    numerator = sympy.fraction(sympy.together(remaining.as_expr()))[0]
-    return [sympy.Poly(factor, x) for factor, _ in sympy.factor_list(numerator)[1] if factor.has(x)]
-
-
-def _multiplier(factor: sympy.Poly, step_map: sympy.Poly, period: int) -> sympy.Poly:
-    """The multiplier as a polynomial in the point, reduced modulo the orbit's equation."""
-    (x,) = step_map.gens
-    point, product = sympy.Poly(x, x), sympy.Poly(1, x)
-    slope = step_map.diff(x)
-    for _ in range(period):
-        product = (product * slope.compose(point)).rem(factor)
-        point = step_map.compose(point).rem(factor)
-    return product
 
 
 def _orbits(
@@ -166,7 +140,7 @@ def _orbits(
     found = []
     for orbit in _visit(points, step_map, x, period):
         own = sympy.Poly(orbit[0].minimal.as_expr().subs(t, x), x)
-        multiplier = orbit[0].evaluate(_multiplier(own, step_map, period).as_expr())
+        multiplier = orbit[0].evaluate(multiplier_modulo(own, step_map, period).as_expr())
         locations = tuple(point.location[x] for point in orbit)
         found.append(Cycle(period, h, own.as_expr(), locations, multiplier, (), (), ()))
     return found
@@ -193,7 +167,7 @@ def _visit(
 
 
 def _family(factor: sympy.Poly, step_map: sympy.Poly, period: int, h: sympy.Expr) -> Cycle:
-    reduced = _multiplier(factor, step_map, period)
+    reduced = multiplier_modulo(factor, step_map, period)
     special = {c: _steps_with(factor, reduced, c, h) for c in (-1, 0, 1)}
     ends = sorted({*special[-1], *special[1]}, key=sympy.N)
     stable = []

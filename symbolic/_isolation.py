@@ -104,7 +104,7 @@ def isolate_roots(
             continue
         if 0 not in slope(a, b):
             if _sign(function, symbol, a) * _sign(function, symbol, b) < 0:
-                found.append(IsolatedRoot(function, symbol, a, b))
+                found.append(_written_out(IsolatedRoot(function, symbol, a, b)))
             continue
         # Not the middle: simple roots such as 0 would often fall on it.
         middle = a + (b - a) * sympy.Rational(487, 1000)
@@ -112,6 +112,14 @@ def isolate_roots(
             found.append(middle)
         boxes += [(a, middle), (middle, b)]
     return sorted(set(found), key=sympy.N)
+
+
+def _written_out(root: IsolatedRoot) -> sympy.Expr:
+    """The root as a fraction, where it is one with a small denominator."""
+    function, symbol, *_ = root.args
+    lower, upper = root.isolate(sympy.Rational(1, 10**9))
+    simple = ((lower + upper) / 2).limit_denominator(1000)
+    return simple if _sign(function, symbol, simple) == 0 else root
 
 
 def _ranged(expression: sympy.Expr, symbol: sympy.Symbol):

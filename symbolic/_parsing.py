@@ -25,7 +25,9 @@ FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
     "ln": sympy.log,
     "logcosh": lambda x: sympy.log(sympy.cosh(x)),
 }
-CONSTANTS = {"pi": sympy.pi, "e": sympy.E}
+CONSTANTS = {"pi": sympy.pi, "π": sympy.pi, "e": sympy.E}
+# As symbols these would not mean what they look like.
+RESERVED = {"I", "E", "oo", "zoo", "nan", "NaN", "inf", "Inf"}
 _OPERATIONS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -66,7 +68,7 @@ def parse(text: str, assumptions: Mapping[str, Mapping[str, bool]] | None = None
     """
     if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
         raise ForbiddenExpressionError(
-            f"an expression is a text of 1 to {MAX_LENGTH} characters, got {str(text)[:40]!r}. "
+            f"an expression is a text of 1 to {MAX_LENGTH} characters, got {_short(str(text))}. "
             "Write for example 'x**4 - x**2'."
         )
     try:
@@ -74,7 +76,8 @@ def parse(text: str, assumptions: Mapping[str, Mapping[str, bool]] | None = None
         return _Reader(assumptions or {}).read(tree.body)
     except SyntaxError as error:
         raise ForbiddenExpressionError(
-            f"{text!r} is not an expression: {error.msg}. Write products with *, powers with **."
+            f"{_short(text)} is not an expression: {error.msg}. Write products with *, powers "
+            "with **."
         ) from error
     except (RecursionError, MemoryError) as error:
         raise ForbiddenExpressionError(
@@ -113,6 +116,11 @@ class _Reader:
         return sympy.Rational(str(value))
 
     def symbol(self, name: str) -> sympy.Symbol:
+        if name in RESERVED:
+            raise ForbiddenExpressionError(
+                f"the name {name!r} is not allowed: it means a constant that is complex or not "
+                "finite, or e. The constants are pi and e; rename the symbol."
+            )
         if name.startswith("_"):
             raise ForbiddenExpressionError(
                 f"the name {name!r} is not allowed: symbols start with a letter."
@@ -145,3 +153,7 @@ class _Reader:
 
 def _bits(number: sympy.Rational) -> int:
     return max(int(number.p).bit_length(), int(number.q).bit_length())
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from ._critical_points import CriticalPoint, short
+from ._critical_point import CriticalPoint, short
 from ._flips import SUBCRITICAL, SUPERCRITICAL
 from ._manifolds import CriticalManifold
 
@@ -37,6 +37,8 @@ def table(points: Sequence[Found]) -> str:
     References:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
     """
+    if not points:
+        return "no critical points"
     rows = [_HEADS, *(_row(point) for point in points)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
     return "\n".join(

@@ -78,6 +78,10 @@ class ScalarChain:
 
     def imbalance_factor(self, i: int, j: int, step: Any) -> sympy.Expr:
         """What one step multiplies ``w_i^2 - w_j^2`` by; layers are counted from 0."""
+        if not {i, j} <= set(range(self.depth)):
+            raise InvalidArgumentError(
+                f"the layers are 0 to {self.depth - 1}, got {i} and {j}. Count from 0."
+            )
         product = sympy.prod(self.weights)
         others = product / (self.weights[i] * self.weights[j])
         return 1 - (read_step(step) * (product - self.target) * others) ** 2

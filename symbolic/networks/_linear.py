@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy
 
-from .._checks import exact, read_count, read_step
+from .._checks import read_count, read_step, read_values
 from .._closed_form import sign_of
 from .._errors import InvalidArgumentError
 
@@ -151,7 +151,7 @@ def matrix_factorisation(
 
 
 def _positive(values: Sequence[Any]) -> list[sympy.Expr]:
-    found = [exact(sympy.sympify(value)) for value in values]
+    found = read_values(values, "a singular value")
     if not found or any(sign_of(value) != 1 for value in found):
         raise InvalidArgumentError(
             f"singular values must be positive, got {list(values)}. Leave out zeros, and declare "

@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy
 
-from .._checks import exact
+from .._checks import read_value
 from .._errors import InvalidArgumentError
 
 
@@ -52,4 +52,4 @@ def relu_threshold(
 
 
 def _norm(row: Sequence[Any]) -> sympy.Expr:
-    return sympy.sqrt(sum((exact(sympy.sympify(c)) ** 2 for c in row), sympy.S.Zero))
+    return sympy.sqrt(sum((read_value(c, "a coordinate") ** 2 for c in row), sympy.S.Zero))

@@ -2,10 +2,12 @@
 
 import random
 
+import numpy as np
 import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import critical_points
 from sympy import Rational as Q
 from sympy import sqrt
 
@@ -82,20 +84,59 @@ def test_thresholds_by_simulation(share, threshold, where):
     ("step", "shares"),
     [
         (0.02, (0.682, 0.318, 0)),
+        (0.099, (0.686, 0.314, 0)),
+        (0.101, (0.685, 0, 0.315)),
         (0.12, (0.682, 0, 0.318)),
+        (0.163, (0.685, 0, 0.315)),
         (0.1645, (1, 0, 0)),
+        (0.2, (1, 0, 0)),
         (1.99, (1, 0, 0)),
+        (2.01, (0, 0, 1)),
     ],
 )
 def test_shares_of_the_basins(step, shares):
-    draw = random.Random(1)
-    ends = [descend(draw.uniform(-12, 12), step, 3000) for _ in range(1000)]
-    to_zero = sum(abs(e) < 1e-6 for e in ends) / 1000
-    to_five = sum(abs(e - 5) < 1e-6 for e in ends) / 1000
-    # Five standard errors of a share of 1000 draws.
-    assert to_zero == pytest.approx(shares[0], abs=0.075)
-    assert to_five == pytest.approx(shares[1], abs=0.075)
-    assert 1 - to_zero - to_five == pytest.approx(shares[2], abs=0.075)
+    ends = 12 * ((np.arange(4000) + 0.5) / 2000 - 1)
+    for _ in range(4000):
+        inner = np.where(ends <= 4.8, 4 - 10 * (ends - 4), -4 + 20 * (ends - 4.8))
+        ends = ends - step * np.where((ends <= 4) | (ends >= 100 / 19), ends, inner)
+    to_zero, to_five = (np.mean(np.abs(ends - at) < 1e-6) for at in (0, 5))
+    for found, page in zip((to_zero, to_five, 1 - to_zero - to_five), shares, strict=True):
+        # Five standard errors of the page's 20000 draws; none where it says none.
+        assert found == pytest.approx(page, abs=5 * (page * (1 - page) / 20_000) ** 0.5 + 1e-12)
+
+
+def test_why_the_trap_holds_until_it_opens():
+    """F maps [22/5, F(24/5)] into itself for 1/10 < h < 41/250."""
+    h = sympy.Symbol("h", positive=True)
+    end = Q(24, 5) + 4 * h
+    assert symbolic.descent_step(LAND.loss, x, h)[x].subs(x, Q(24, 5)) == end
+    for step in (Q(101, 1000), Q(13, 100), Q(163, 1000)):
+        top = end.subs(h, step)
+        ends = [Q(22, 5), Q(24, 5), Q(100, 19), top]
+        images = [v - step * Q(sympy.diff(LAND.loss, x).subs(x, v)) for v in ends if v <= top]
+        assert Q(22, 5) <= min(images)
+        assert max(images) <= top
+    # It opens when the right end of the valley reaches the barrier: 1 - (22/5) / (100/19).
+    assert LAND.opening_step == 1 - Q(22, 5) / Q(100, 19)
+    # An excursion beyond the valley is followed by the falling piece: together they expand.
+    both = sympy.expand((1 - h) * (1 + 10 * h) - 1)
+    assert sympy.factor(both) == -h * (10 * h - 9)
+
+
+def test_where_the_step_map_is_singular():
+    for step, holds in ((Q(1, 20), False), (1, False), (Q(1, 10), True), (Q(3, 10), True)):
+        assert symbolic.almost_surely(LAND.loss, step).holds == holds
+
+
+def test_the_laws_of_a_certificate():
+    """Contraction exactly below 2 mu / L^2, with factor sqrt(1 - h mu) up to mu / L^2."""
+    mu, smooth, h = sympy.symbols("mu L h", positive=True)
+    found = landscapes.Certificate(sympy.S.Zero, (sympy.S.Zero, sympy.S.One), mu, smooth)
+    assert found.contraction_step == 2 * mu / smooth**2
+    assert found.escape_step == 2 / mu
+    assert sympy.simplify(found.contraction(2 * mu / smooth**2)) == 1
+    excess = sympy.factor(found.contraction(h) ** 2 - (1 - h * mu))
+    assert sympy.simplify(excess - h * (h * smooth**2 - mu)) == 0
 
 
 def test_certificates_on_the_rational_landscape():
@@ -119,6 +160,26 @@ def test_the_landscape_of_the_figure():
     assert [sympy.diff(piece, x).subs(x, v) for v in (2, 3)] == [80, 120]
     inside = landscapes.certify(FIGURE, at=Q(5, 2), interval=(Q(12, 5), Q(13, 5)))
     assert inside.convexity < 2040 < inside.smoothness
+    slope = sympy.Poly(sympy.diff(piece, x), x)
+    others = [root for root in slope.real_roots() if root > 2 and root != Q(5, 2)]
+    for root, page in zip(others, ("2.0353102172", "3.0199948427"), strict=True):
+        assert abs(root.evalf(15) - Q(page)) < Q("1e-10")
+    assert abs(piece.subs(x, others[0].evalf(20)) - Q("81.3918")) < Q("5e-5")
+    assert others[1] > 3  # outside the piece
+    assert [p.kind for p in critical_points(piece) if 2 < p.location[x] < 3] == [
+        "maximum",
+        "minimum",
+    ]
+
+
+def test_the_flat_piece_of_the_figure_is_continuous():
+    falling, rising = (
+        Q("1411.2") * (1 - 10**4 * (x - Q("8.4"))),
+        Q("1479.2") * (10**4 * (x - Q("8.6")) + 1),
+    )
+    assert falling.subs(x, Q("8.4")) == 20 * Q("8.4") ** 2 == Q("1411.2")
+    assert rising.subs(x, Q("8.6")) == 20 * Q("8.6") ** 2 == Q("1479.2")
+    assert falling.subs(x, Q("8.4001")) == rising.subs(x, Q("8.5999")) == 0
 
 
 @settings(max_examples=30, deadline=None)
@@ -145,6 +206,11 @@ def test_a_certified_step_contracts(quadratic, quartic, share, start):
             lambda: landscapes.certify(x**2, at=1, interval=(0, 2)),
             "InvalidArgumentError",
             "the slope at 1 is 2, not 0",
+        ),
+        (
+            lambda: landscapes.certify(x**2, at=0, interval=(0, 1, 2)),
+            "InvalidArgumentError",
+            "interval has two ends",
         ),
         (
             lambda: landscapes.certify(x**2, at=0, interval=(1, -1)),

@@ -1,13 +1,8 @@
 """Thresholds of optimizers: closed forms of the reference, and plain iterations beside them."""
 
-import itertools as it
-import math
-import random
-
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from plain import same
 from sympy import Rational as Q
 from sympy import sqrt
 
@@ -16,12 +11,6 @@ import symbolic
 b1, momentum, lookahead, radius, learning_rate = sympy.symbols(
     "b1 momentum lookahead radius learning_rate", positive=True
 )
-
-
-def same(a, b):
-    return sympy.simplify(a - b) == 0
-
-
 CLOSED = {
     "gradient_descent": sympy.Integer(2),
     "heavy_ball": 2 * (1 + momentum),
@@ -114,63 +103,6 @@ def test_critical_damping():
     }
 
 
-def test_runge_kutta():
-    assert symbolic.runge_kutta_limit(1) == symbolic.runge_kutta_limit(2) == 2
-    for order, page in ((3, "2.51274532662"), (4, "2.78529356341")):
-        limit = symbolic.runge_kutta_limit(order)
-        assert abs(limit.evalf(20) - Q(page)) < Q("1e-11")
-        for factor, stable in ((0.99, True), (1.01, False)):
-            v = -float(limit) * factor
-            assert (abs(sum(v**k / math.factorial(k) for k in range(order + 1))) < 1) == stable
-
-
-def test_one_and_three():
-    found = symbolic.finite_sum_thresholds([1, 3])
-    assert (found.mean, found.mean_square, found.almost_sure) == (1, Q(4, 5), Q(4, 3))
-
-
-@pytest.mark.parametrize(
-    ("repeats", "mean_square", "mean"),
-    [
-        (2, "1.458940", "1.6"),
-        (3, "2.122403", "2.263026"),
-        (4, "2.787337", "2.917880"),
-        (8, "5.451397", "5.574674"),
-    ],
-)
-def test_repeated_samples(repeats, mean_square, mean):
-    found = symbolic.finite_sum_thresholds([1, 3], repeats=repeats)
-    assert abs(found.mean_square.evalf(15) - Q(mean_square)) < Q("1e-6")
-    assert abs(found.mean.evalf(15) - Q(mean)) < Q("1e-6")
-    assert found.almost_sure == Q(4 * repeats, 3)
-
-
-def test_the_mean_of_twice_as_many_repeats_is_the_mean_square():
-    """Both average (1 - x a)^{2k}, with x the step of one repeat."""
-    for k in (1, 2, 4):
-        square = symbolic.finite_sum_thresholds([1, 3], repeats=k).mean_square
-        mean = symbolic.finite_sum_thresholds([1, 3], repeats=2 * k).mean
-        assert same(mean, 2 * square)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=5), st.data())
-def test_batches_by_enumeration(curvatures, data):
-    size = data.draw(st.integers(1, len(curvatures)))
-    limit = symbolic.finite_sum_thresholds(curvatures, size).mean_square
-    batches = list(it.combinations(curvatures, size))
-    factors = [(1 - limit * Q(sum(batch), size)) ** 2 for batch in batches]
-    assert same(sum(factors) / len(batches), 1)
-
-
-@pytest.mark.parametrize(("step", "falls"), [(0.99 * 4 / 3, True), (1.01 * 4 / 3, False)])
-def test_almost_every_path(step, falls):
-    draw = random.Random(0)
-    for _ in range(5):
-        log = sum(math.log(abs(1 - step * draw.choice((1, 3)))) for _ in range(200_000))
-        assert (log < 0) == falls
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -192,6 +124,19 @@ def test_messages_of_optimizers(call, message):
         call()
 
 
-def test_a_negative_mean_curvature():
-    with pytest.raises(symbolic.InvalidStepError, match="the mean curvature must be positive"):
-        symbolic.finite_sum_thresholds([1, -3])
+def test_an_l2_term_adds_to_the_curvature():
+    """Coupled or not, weight decay w on a parabola is the step x - h (lam + w) x."""
+    x = sympy.Symbol("x", real=True)
+    curvature, decay, h = sympy.symbols("lam w h", positive=True)
+    limit = symbolic.threshold(curvature * x**2 / 2 + decay * x**2 / 2, {x: 0})
+    assert same(limit, symbolic.optimizer_threshold("gradient_descent") / (curvature + decay))
+    coupled = symbolic.descent_step(curvature * x**2 / 2 + decay * x**2 / 2, x, h)[x]
+    decoupled = symbolic.descent_step(curvature * x**2 / 2, x, h)[x] - h * decay * x
+    assert same(coupled, decoupled)
+
+
+def test_sharpness_aware_in_terms_of_the_curvature():
+    """q (1 + rho lam) < 2 with q = h lam."""
+    rho, h = sympy.symbols("rho h", positive=True)
+    q = symbolic.optimizer_threshold("sharpness_aware", radius=rho, learning_rate=h)
+    assert same(q * (1 + rho * q / h), 2)

@@ -1,0 +1,34 @@
+"""Expressions as JAX functions."""
+
+import sys
+
+import pytest
+import sympy
+
+import symbolic
+
+x, y = sympy.symbols("x y", real=True)
+
+
+def test_without_jax(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(symbolic.MissingPackageError, match="pip install jax"):
+        symbolic.to_jax(x**2)
+
+
+def test_jax_details():
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    constant = symbolic.to_jax(sympy.Integer(7), x)
+    assert constant(jnp.float32(2)).dtype == jnp.float32
+    big = symbolic.to_jax(sympy.factorial(25) * x)
+    assert float(big(jnp.float32(1))) == pytest.approx(1.5511210043330986e25, rel=1e-6)
+    batch = jax.vmap(symbolic.to_jax(x * y))(jnp.ones((4, 2), jnp.float32))
+    assert batch.shape == (4,)
+    assert float(jax.jit(symbolic.to_jax(sympy.erf(x)))(jnp.float32(0.5))) == pytest.approx(
+        0.5204999
+    )
+    with pytest.raises(symbolic.InvalidSymbolsError, match="where y is taken from"):
+        symbolic.to_jax(x * y, [x])
+    with pytest.raises(symbolic.NotSolvedError, match="no counterpart"):
+        symbolic.to_jax(sympy.polylog(2, x))
