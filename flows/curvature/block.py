@@ -1,0 +1,132 @@
+"""Some vectors over a pytree as one tree: each leaf has a leading axis, a row for each vector.
+
+Inner products and sums run leaf by leaf, so that a sharded tree is never gathered. A row of zeros
+stands for a vector that is not there.
+"""
+
+import functools as ft
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import jax.tree_util as jtu
+
+from .._custom_types import Array, Integer, Params, Scalar
+from .._vectors import real_dtype, subtract
+from .eigen import symmetric_eigen
+from .hessian import Matvec
+
+# Rows that a product is taken of at once, if there are as many.
+_CHUNK = 4
+
+
+def rows(block: Params) -> int:
+    """How many vectors there is room for."""
+    return jtu.tree_leaves(block)[0].shape[0]
+
+
+def zero_rows(like: Params, p: int) -> Params:
+    """Room for `p` vectors of the shapes and dtypes of `like`."""
+    return jtu.tree_map(lambda leaf: jnp.zeros((p, *leaf.shape), leaf.dtype), like)
+
+
+def random_rows(key: Array, like: Params, p: int) -> Params:
+    """`p` vectors with independent standard normal entries."""
+    leaves, structure = jtu.tree_flatten(like)
+    keys = jr.split(key, len(leaves))
+    return structure.unflatten(
+        jr.normal(k, (p, *leaf.shape), leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)
+    )
+
+
+def inner_products(S: Params, W: Params) -> Array:
+    """The matrix ``S_i . W_j``."""
+
+    def of_leaf(s: Array, w: Array) -> Array:
+        axes = tuple(range(1, s.ndim))
+        return jnp.tensordot(s, w, axes=(axes, axes), precision="highest")
+
+    return ft.reduce(operator.add, jtu.tree_leaves(jtu.tree_map(of_leaf, S, W)))
+
+
+def combined(coefficients: Array, S: Params) -> Params:
+    """The vectors ``sum_j c_ij S_j``."""
+    return jtu.tree_map(lambda s: jnp.tensordot(coefficients, s, axes=1, precision="highest"), S)
+
+
+def by_row(factors: Array, S: Params) -> Params:
+    """Each vector times its factor."""
+    return jtu.tree_map(lambda s: s * factors.reshape(-1, *(1,) * (s.ndim - 1)), S)
+
+
+def row_norms(S: Params) -> Array:
+    """The length of each vector."""
+    squares = [jnp.sum(s**2, axis=tuple(range(1, s.ndim))) for s in jtu.tree_leaves(S)]
+    return jnp.sqrt(ft.reduce(operator.add, squares))
+
+
+def placed(S: Params, part: Params, first: int | Integer) -> Params:
+    """`S` with the vectors of `part` from row `first` on."""
+
+    def of_leaf(s: Array, w: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(s, w, first, axis=0)
+
+    return jtu.tree_map(of_leaf, S, part)
+
+
+def image(matvec: Matvec, S: Params, count: Integer) -> Params:
+    """The map applied to the first `count` vectors; the others, zero, are mostly passed over."""
+    p = rows(S)
+    chunk = min(_CHUNK, p)
+    chunks = -(-p // chunk)
+    split = lambda s: jnp.concatenate(  # noqa: E731
+        [s, jnp.zeros((chunks * chunk - p, *s.shape[1:]), s.dtype)]
+    ).reshape(chunks, chunk, *s.shape[1:])
+
+    def apply(_: None, indexed: tuple[Array, Params]) -> tuple[None, Params]:
+        first, part = indexed
+        there = first < count
+        zeros = ft.partial(jtu.tree_map, jnp.zeros_like)
+        return None, jax.lax.cond(there, jax.vmap(matvec), zeros, part)
+
+    firsts = chunk * jnp.arange(chunks)
+    _, parts = jax.lax.scan(apply, None, (firsts, jtu.tree_map(split, S)))
+    return jtu.tree_map(lambda s: s.reshape(-1, *s.shape[2:])[:p], parts)
+
+
+def orthonormalised(W: Params, S: Params, smallest: Scalar) -> tuple[Params, Integer]:
+    """An orthonormal basis of what `W` has beside `S`: as many rows as `W`, and how many count.
+
+    The parts in `S`, whose rows are orthonormal or zero, are removed twice. Vectors of which less
+    than `smallest` is left, and combinations that are nothing but rounding, are dropped: what is
+    left comes first and zeros after it.
+    """
+    eps = float(jnp.finfo(real_dtype(W)).eps)
+    W = _removed(_removed(W, S), S)
+    lengths = row_norms(W)
+    there = lengths > smallest
+    W = by_row(jnp.where(there, 1 / jnp.where(there, lengths, 1), 0), W)
+    # The first pass leaves errors of a part of 1 where vectors were nearly dependent.
+    W = _whitened(W, 16 * rows(W) * eps)
+    W = _whitened(_removed(W, S), 0.1)
+    return W, jnp.sum(row_norms(W) > 0)
+
+
+def _removed(W: Params, S: Params) -> Params:
+    return subtract(W, combined(inner_products(W, S), S))
+
+
+def _whitened(W: Params, smallest: float) -> Params:
+    """Orthonormal combinations by the Gram matrix, but for those with less than `smallest`."""
+    values, vectors = symmetric_eigen(inner_products(W, W))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    there = values > smallest
+    factors = jnp.where(there, 1 / jnp.sqrt(jnp.where(there, values, 1)), 0)
+    return combined(factors[:, None] * vectors.T, W)
+
+
+def row(S: Params, i: Any) -> Params:
+    """One of the vectors."""
+    return jtu.tree_map(lambda s: s[i], S)
