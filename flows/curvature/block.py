@@ -6,7 +6,6 @@ stands for a vector that is not there.
 
 import functools as ft
 import operator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,9 +61,15 @@ def by_row(factors: Array, S: Params) -> Params:
 
 
 def row_norms(S: Params) -> Array:
-    """The length of each vector."""
-    squares = [jnp.sum(s**2, axis=tuple(range(1, s.ndim))) for s in jtu.tree_leaves(S)]
-    return jnp.sqrt(ft.reduce(operator.add, squares))
+    """The length of each vector; squares neither over- nor underflow."""
+    leaves = jtu.tree_leaves(S)
+    axes = [tuple(range(1, s.ndim)) for s in leaves]
+    largest = [jnp.max(jnp.abs(s), axis=a, initial=0) for s, a in zip(leaves, axes, strict=True)]
+    unit = ft.reduce(jnp.maximum, largest)
+    safe = jnp.where(unit > 0, unit, 1)
+    leaves = jtu.tree_leaves(by_row(1 / safe, S))
+    squares = [jnp.sum(s**2, axis=a) for s, a in zip(leaves, axes, strict=True)]
+    return unit * jnp.sqrt(ft.reduce(operator.add, squares))
 
 
 def placed(S: Params, part: Params, first: int | Integer) -> Params:
@@ -81,7 +86,7 @@ def image(matvec: Matvec, S: Params, count: Integer) -> Params:
     p = rows(S)
     chunk = min(_CHUNK, p)
     chunks = -(-p // chunk)
-    split = lambda s: jnp.concatenate(  # noqa: E731
+    split = lambda s: jnp.concatenate(
         [s, jnp.zeros((chunks * chunk - p, *s.shape[1:]), s.dtype)]
     ).reshape(chunks, chunk, *s.shape[1:])
 
@@ -125,8 +130,3 @@ def _whitened(W: Params, smallest: float) -> Params:
     there = values > smallest
     factors = jnp.where(there, 1 / jnp.sqrt(jnp.where(there, values, 1)), 0)
     return combined(factors[:, None] * vectors.T, W)
-
-
-def row(S: Params, i: Any) -> Params:
-    """One of the vectors."""
-    return jtu.tree_map(lambda s: s[i], S)

@@ -12,11 +12,22 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.tree_util as jtu
+from jaxtyping import Bool
 
-from .._custom_types import Array, Bool, Flag, Float, Integer, Params, Scalar
+from .._custom_types import Array, Flag, Float, Integer, Params, Scalar
 from .._vectors import real_dtype, subtract
-from .block import by_row, combined, image, inner_products, orthonormalised, placed, row_norms, rows
-from .block import zero_rows
+from .block import (
+    by_row,
+    combined,
+    image,
+    inner_products,
+    orthonormalised,
+    placed,
+    row_norms,
+    rows,
+    zero_rows,
+)
 from .eigen import symmetric_eigen
 from .hessian import Matvec
 
@@ -80,7 +91,7 @@ def block_krylov(
     p = rows(start)
     dtype = real_dtype(start)
     rounding = _NOISE * float(jnp.finfo(dtype).eps)
-    empty = zero_rows(jax.tree_util.tree_map(lambda leaf: leaf[0], start), p * (depth + 1))
+    empty = zero_rows(jtu.tree_map(lambda leaf: leaf[0], start), p * (depth + 1))
 
     def unfinished(carry: tuple[Params, BlockEigenpairs]) -> Flag:
         found = carry[1]
@@ -110,7 +121,7 @@ def block_krylov(
         return found.images, found
 
     zero = jnp.zeros(p, dtype)
-    block = jax.tree_util.tree_map(jnp.zeros_like, start)
+    block = jtu.tree_map(jnp.zeros_like, start)
     none = jnp.asarray(0)
     found = BlockEigenpairs(
         block, block, zero, zero, none, jnp.zeros((), dtype), jnp.asarray(True), none, none
@@ -132,11 +143,13 @@ def _best(
     """The largest eigenpairs of the map within the span of the rows that are there."""
     p = len(found.values)
     T = inner_products(S, images)
-    T = (T + T.T) / 2
-    # Rows that are not there come last, whatever the signs of the eigenvalues.
-    filling = 1 + 2 * jnp.max(jnp.sum(jnp.abs(T), axis=1))
-    values, vectors = symmetric_eigen(T - jnp.diag(jnp.where(there, 0, filling)))
-    values, vectors = values[::-1], vectors[:, ::-1]
+    unit = jnp.max(jnp.abs(T))
+    unit = jnp.where(unit > 0, unit, 1)
+    T = (T + T.T) / (2 * unit)
+    # Rows that are not there come last, whatever the signs of the eigenvalues, at most len(T).
+    T = T - jnp.diag(jnp.where(there, 0, 2 * len(T)).astype(T.dtype))
+    values, vectors = symmetric_eigen(T)
+    values, vectors = unit * values[::-1], vectors[:, ::-1]
     total = jnp.sum(there)
     scale = jnp.max(jnp.where(jnp.arange(len(values)) < total, jnp.abs(values), 0))
     count = jnp.minimum(total, p)

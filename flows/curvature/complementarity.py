@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Bool
 
-from .._custom_types import Array, Flag, Float, Integer, Scalar
+from .._custom_types import Array, Float, Integer, Scalar
 from .._errors import InvalidOptionError
 from .eigen import symmetric_eigen
 from .interior_point import interior_point
@@ -193,7 +193,7 @@ def _solve(A: Array, B: Array, active: Array, tolerance: Array) -> tuple[Array, 
 
 
 def _normalised(A: Array, M: Array, active: Array) -> tuple[Array, Array, Array]:
-    """Data of size 1 with ``B_iiii`` equal, and the matrix ``S`` such that ``X = S X'``, by entries.
+    """Data of size 1 with equal ``B_iiii``, and by which ``S``, entry by entry, ``X = S X'``.
 
     Directions that are padding get the slack 1.
     """
@@ -267,7 +267,7 @@ def _search(A: Array, M: Array, tolerance: Scalar) -> _Search:
 
 
 def _start(A: Array, M: Array) -> tuple[Array, Scalar]:
-    """The best multiple of ``A_-`` as a start ``Z``, and the unit of ``X`` in which its size is 1."""
+    """The best multiple of ``A_-`` as a start ``Z``, in the unit of ``X`` that makes its size 1."""
     values, vectors = symmetric_eigen(A)
     below = (vectors * jnp.maximum(-values, 0)[None, :]) @ vectors.T
     size = _or_one(jnp.linalg.norm(below))

@@ -7,14 +7,14 @@ them, which see the next ones come.
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import jax.tree_util as jtu
+from jaxtyping import Bool
 
-from .._custom_types import Array, Bool, Flag, Float, Integer, Params, Scalar
+from .._custom_types import Array, Flag, Float, Integer, Params, Scalar
 from .._vectors import real_dtype
-from .block import placed, random_rows
+from .block import random_rows
 from .block_krylov import BlockEigenpairs, block_krylov, converged
 from .hessian import Matvec
 
@@ -131,7 +131,12 @@ def track(
     is_wanted = _wanted(near * jnp.asarray(threshold, rtol.dtype))
     steps = before.steps + 1
     found = block_krylov(
-        matvec, _start(before, like, steps), is_wanted, rtol, depth=1, min_passes=2,
+        matvec,
+        _start(before, like, steps),
+        is_wanted,
+        rtol,
+        depth=1,
+        min_passes=2,
         max_passes=_MAX_PASSES,
     )
     return _tracked(found, is_wanted, rtol, size, steps)
