@@ -5,11 +5,11 @@ stands for a vector that is not there.
 """
 
 import functools as ft
+import math
 import operator
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Integer, Params, Scalar
@@ -31,13 +31,31 @@ def zero_rows(like: Params, p: int) -> Params:
     return jtu.tree_map(lambda leaf: jnp.zeros((p, *leaf.shape), leaf.dtype), like)
 
 
-def random_rows(key: Array, like: Params, p: int) -> Params:
-    """`p` vectors with independent standard normal entries."""
+def random_rows(seed: int | Integer, like: Params, p: int) -> Params:
+    """`p` vectors with pseudo-random entries, uniform between -1 and 1.
+
+    They only have to be in general position. A hash of each entry's number does for that; JAX' own
+    generator would take seconds to compile for trees of some leaves.
+    """
     leaves, structure = jtu.tree_flatten(like)
-    keys = jr.split(key, len(leaves))
-    return structure.unflatten(
-        jr.normal(k, (p, *leaf.shape), leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)
+    seeds = jnp.asarray(seed).astype(jnp.uint32) * len(leaves) + jnp.arange(
+        len(leaves), dtype=jnp.uint32
     )
+    return structure.unflatten(
+        _hashed(seeds[i], (p, *leaf.shape), leaf.dtype) for i, leaf in enumerate(leaves)
+    )
+
+
+def _hashed(seed: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
+    """The last steps of the hash MurmurHash3 (A. Appleby), which is in the public domain, twice."""
+
+    def mixed(x: Array) -> Array:
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+            x = (x ^ (x >> shift)) * jnp.uint32(factor)
+        return x ^ (x >> 16)
+
+    number = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    return mixed(number ^ mixed(seed + 1)).astype(dtype) * 2.0**-31 - 1
 
 
 def inner_products(S: Params, W: Params) -> Array:
@@ -86,9 +104,10 @@ def image(matvec: Matvec, S: Params, count: Integer) -> Params:
     p = rows(S)
     chunk = min(_CHUNK, p)
     chunks = -(-p // chunk)
-    split = lambda s: jnp.concatenate(
-        [s, jnp.zeros((chunks * chunk - p, *s.shape[1:]), s.dtype)]
-    ).reshape(chunks, chunk, *s.shape[1:])
+
+    def split(s: Array) -> Array:
+        padding = jnp.zeros((chunks * chunk - p, *s.shape[1:]), s.dtype)
+        return jnp.concatenate([s, padding]).reshape(chunks, chunk, *s.shape[1:])
 
     def apply(_: None, indexed: tuple[Array, Params]) -> tuple[None, Params]:
         first, part = indexed

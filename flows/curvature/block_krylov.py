@@ -113,10 +113,9 @@ def block_krylov(
             return (S, images, AW, there, matvecs + count), None
 
         there = jnp.arange(p * (depth + 1)) < found.count
-        carry = (placed(empty, found.vectors, 0), placed(empty, found.images, 0), W, there)
-        (S, images, _, there, matvecs), _ = jax.lax.scan(
-            grow, (*carry, found.matvecs), jnp.arange(depth)
-        )
+        S, images = placed(empty, found.vectors, 0), placed(empty, found.images, 0)
+        grown = (S, images, W, there, found.matvecs)
+        (S, images, _, there, matvecs), _ = jax.lax.scan(grow, grown, jnp.arange(depth))
         found = _best(S, images, there, found, matvecs)
         return found.images, found
 

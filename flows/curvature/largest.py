@@ -6,13 +6,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import jax.tree_util as jtu
 from jaxtyping import Bool
 
 from .._custom_types import Array, Float, Integer, Params, Scalar
 from .._vectors import size, subtract, unravel
-from .block import by_row, placed, random_rows, row_norms, rows
+from .block import by_row, image, placed, random_rows, row_norms, rows
 from .block_krylov import block_krylov
 from .eigen import symmetric_eigen
 from .hessian import Matvec, matrix_of
@@ -75,7 +74,7 @@ def largest_eigenpairs(
         X = jax.vmap(lambda row: unravel(row, like))(vectors[:, ::-1][:, :k].T)
         matvecs = jnp.asarray(n + k)
     else:
-        block = random_rows(jr.key(0), like, p)
+        block = random_rows(0, like, p)
         if start is not None:
             # A little of the random block in every row finds what the guess knows nothing of.
             block = by_row(jnp.full(p, n**-0.5 / 8, rtol.dtype), block)
@@ -104,7 +103,7 @@ def _verified(
 ) -> Eigenpairs:
     """The pairs with values and residuals from products with the vectors themselves."""
     X = by_row(1 / _or_one(row_norms(X)), X)
-    images = jax.lax.map(matvec, X, batch_size=min(8, rows(X)))
+    images = image(matvec, X, jnp.asarray(rows(X)))
     products = jtu.tree_map(lambda x, y: jnp.sum(x * y, axis=tuple(range(1, x.ndim))), X, images)
     values = jtu.tree_reduce(jnp.add, products)
     residuals = row_norms(subtract(images, by_row(values, X)))

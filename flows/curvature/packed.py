@@ -49,7 +49,7 @@ def pack_operator(B: Float[Array, "k k k k"]) -> Float[Array, "m m"]:
 
 
 def pack_congruence(G: Float[Array, "k k"]) -> Float[Array, "m m"]:
-    """The matrix of ``X -> G X G^T``, orthogonal where ``G`` is; its transpose is that of ``G^T``."""
+    """The matrix of ``X -> G X G^T``, orthogonal where ``G`` is; its transpose, that of ``G^T``."""
     rows, columns, weights = _layout(G.shape[0])
     upper, lower = G[rows], G[columns]
     pairs = upper[:, rows] * lower[:, columns] + upper[:, columns] * lower[:, rows]

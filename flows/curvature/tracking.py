@@ -8,7 +8,6 @@ them, which see the next ones come.
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 import jax.tree_util as jtu
 from jaxtyping import Bool
 
@@ -90,7 +89,7 @@ def start_tracking(
     is_wanted = _wanted(near * jnp.asarray(threshold, rtol.dtype))
     found = block_krylov(
         matvec,
-        random_rows(jr.key(0), like, size),
+        random_rows(0, like, size),
         is_wanted,
         rtol,
         depth=1,
@@ -145,7 +144,7 @@ def track(
 def _start(before: TrackedEigenpairs, like: Params, steps: Integer) -> Params:
     """The vectors to go on with, the last of them with a random part, or random if it is new."""
     size = len(before.values)
-    random = random_rows(jr.fold_in(jr.key(1), steps), like, 1)
+    random = random_rows(steps, like, 1)
     dimension = sum(leaf.size for leaf in jtu.tree_leaves(like))
     last = before.number - 1
     part = jnp.where(last < before.count, _RANDOM_PART, 1) / dimension**0.5

@@ -136,9 +136,9 @@ def sharpness(
 
 @eqx.filter_jit
 def _find(problem: Problem, params: Params, k: int, start: PyTree[Any], rtol: Scalar) -> Eigenpairs:
-    found = _iterate(problem, params, k, start, rtol)
-    values, vectors = _not_differentiable((found.values, found.vectors))
-    return eqx.tree_at(lambda found: (found.values, found.vectors), found, (values, vectors))
+    arrays, rest = eqx.partition((problem, params), eqx.is_array)
+    problem, params = eqx.combine(_not_differentiable(arrays), rest)
+    return _iterate(problem, params, k, start, rtol)
 
 
 @eqx.filter_jit
@@ -147,15 +147,16 @@ def _sharpness(problem: Problem, params: Params, rtol: Scalar) -> tuple[Scalar, 
 
     # All arrays are arguments, as a derivative rule must not close over what is traced.
     def of(arrays: PyTree[Any], rtol: Scalar) -> tuple[Scalar, Eigenpairs]:
-        found = _iterate(*eqx.combine(arrays, rest), 1, None, rtol)
+        problem, params = eqx.combine(arrays, rest)
+        found = _iterate(problem, params, 1, None, rtol)
         return found.values[0], found
 
     value_and_pairs = jax.custom_jvp(of)
 
     @value_and_pairs.defjvp
     def _(primals: Any, tangents: Any) -> Any:
-        value, found = of(*primals)
-        u = jtu.tree_map(lambda leaf: leaf[0], _not_differentiable(found.vectors))
+        value, found = of(_not_differentiable(primals[0]), primals[1])
+        u = jtu.tree_map(lambda leaf: leaf[0], found.vectors)
 
         def quotient(arrays: PyTree[Any]) -> Scalar:
             problem, params = eqx.combine(arrays, rest)
