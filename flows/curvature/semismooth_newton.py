@@ -69,6 +69,7 @@ def semismooth_newton(
     k = A.shape[0]
     a = pack(A)
     scale = jnp.linalg.norm(a)
+    scale = jnp.where(scale > 0, scale, 1)  # for A = 0 the start is exact
     floor = 10 * float(jnp.finfo(A.dtype).eps)
 
     def evaluate(Z: Array) -> tuple[Array, ...]:
