@@ -6,6 +6,8 @@ vectors are worked on follows the spectrum: all that are near the threshold, and
 them, which see the next ones come.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
@@ -13,6 +15,7 @@ from jaxtyping import Bool
 
 from .._custom_types import Array, Flag, Float, Integer, Params, Scalar
 from .._vectors import real_dtype
+from .._vectors import size as count_numbers
 from .block import random_rows
 from .block_krylov import BlockEigenpairs, block_krylov, converged
 from .hessian import Matvec
@@ -21,7 +24,7 @@ from .hessian import Matvec
 _GUARDS = 2
 # The size of the random part that the last guard gets: it may find what is orthogonal to all.
 _RANDOM_PART = 0.05
-_MAX_PASSES = 20
+_RTOL = 1e-6
 _FIRST_PASSES = 200
 
 
@@ -38,9 +41,10 @@ class TrackedEigenpairs(eqx.Module):
         residuals: ``|A u_i - value_i u_i|``.
         count: How many pairs there are.
         number: How many will be followed at the next point.
-        converged: Whether all pairs near the threshold have residuals within the tolerance.
-        complete: Whether a pair that is *not* near the threshold is among them, or all pairs of
-            the map are: otherwise more may be near it than there is room for.
+        converged: Whether all pairs near the threshold, those in the last two places excepted,
+            have residuals within the tolerance.
+        complete: Whether all pairs near the threshold are among them, and not in the last two
+            places: otherwise there may be more than there is room for, so take a larger `size`.
         matvecs: How many products it took in this step.
         steps: How many steps were made until now.
     """
@@ -79,24 +83,24 @@ def start_tracking(
         size: For how many pairs there shall be room: those near the threshold and two more.
         threshold: Of the eigenvalues, positive: 2 for ``h H``.
         near: From this part of the threshold on an eigenvalue is near it.
-        rtol: For residuals, in units of the largest modulus of an eigenvalue; by default the
-            square root of the dtype's ``eps``.
+        rtol: For residuals, in units of the largest modulus of an eigenvalue; by default 1e-6
+            in float64 and 3e-4 in float32. Errors of eigenvalues go with its square.
 
     Returns:
         The `TrackedEigenpairs`.
     """
     rtol = _tolerance(rtol, like)
-    is_wanted = _wanted(near * jnp.asarray(threshold, rtol.dtype))
+    conditions = _conditions(near, threshold, like, size)
     found = block_krylov(
         matvec,
         random_rows(0, like, size),
-        is_wanted,
+        conditions[1],
         rtol,
         depth=1,
         min_passes=3,
         max_passes=_FIRST_PASSES,
     )
-    return _tracked(found, is_wanted, rtol, size, jnp.asarray(0))
+    return _tracked(found, conditions, rtol, size, jnp.zeros((), int))
 
 
 def track(
@@ -106,12 +110,13 @@ def track(
     *,
     near: float = 0.75,
     rtol: float | Scalar | None = None,
+    max_passes: int = 20,
 ) -> TrackedEigenpairs:
     """Bring the eigenpairs up to date at the next point.
 
     The cost is two products for every pair that is followed, and one more for every further pass,
-    of which there are up to 20 until the pairs near the threshold, and the largest in any case,
-    have converged. Works under ``jit``, ``scan`` and ``vmap``.
+    of which there are up to `max_passes` until the pairs near the threshold, and the largest in any
+    case, have converged. Works under ``jit``, ``scan`` and ``vmap``.
 
     Arguments:
         matvec: The map ``A`` at the new point.
@@ -119,6 +124,7 @@ def track(
         threshold: As in `start_tracking`.
         near: As in `start_tracking`.
         rtol: As in `start_tracking`.
+        max_passes: At most so many blocks of products, at least 2.
 
     Returns:
         The `TrackedEigenpairs` of the new point. Where `converged` or `complete` is False its
@@ -127,27 +133,26 @@ def track(
     size = len(before.values)
     like = jtu.tree_map(lambda leaf: leaf[0], before.vectors)
     rtol = _tolerance(rtol, like)
-    is_wanted = _wanted(near * jnp.asarray(threshold, rtol.dtype))
+    conditions = _conditions(near, threshold, like, size)
     steps = before.steps + 1
     found = block_krylov(
         matvec,
         _start(before, like, steps),
-        is_wanted,
+        conditions[1],
         rtol,
         depth=1,
         min_passes=2,
-        max_passes=_MAX_PASSES,
+        max_passes=max_passes,
     )
-    return _tracked(found, is_wanted, rtol, size, steps)
+    return _tracked(found, conditions, rtol, size, steps)
 
 
 def _start(before: TrackedEigenpairs, like: Params, steps: Integer) -> Params:
     """The vectors to go on with, the last of them with a random part, or random if it is new."""
     size = len(before.values)
     random = random_rows(steps, like, 1)
-    dimension = sum(leaf.size for leaf in jtu.tree_leaves(like))
     last = before.number - 1
-    part = jnp.where(last < before.count, _RANDOM_PART, 1) / dimension**0.5
+    part = jnp.where(last < before.count, _RANDOM_PART, 1) / count_numbers(like) ** 0.5
 
     def of_leaf(vectors: Array, addition: Array) -> Array:
         shape = (-1,) + (1,) * (vectors.ndim - 1)
@@ -159,12 +164,14 @@ def _start(before: TrackedEigenpairs, like: Params, steps: Integer) -> Params:
 
 
 def _tracked(
-    found: BlockEigenpairs, is_wanted, rtol: Scalar, size: int, steps: Integer
+    found: BlockEigenpairs, conditions: Any, rtol: Scalar, size: int, steps: Integer
 ) -> TrackedEigenpairs:
+    is_near, is_wanted = conditions
+    dimension = count_numbers(found.vectors) // size
     there = jnp.arange(size) < found.count
-    wanted = is_wanted(found.values) & there
+    near = jnp.sum(there & is_near(found.values))
     # At most one more, for which there is a random vector.
-    number = jnp.minimum(jnp.sum(wanted) + _GUARDS, jnp.minimum(found.count + 1, size))
+    number = jnp.minimum(jnp.maximum(near, 1) + _GUARDS, jnp.minimum(found.count + 1, size))
     return TrackedEigenpairs(
         found.vectors,
         found.images,
@@ -173,23 +180,33 @@ def _tracked(
         found.count,
         number,
         jnp.all(converged(found, is_wanted, rtol)) & found.finite,
-        ~jnp.all(wanted) & found.finite,
+        (near <= _room(size, dimension)) & found.finite,
         found.matvecs,
         steps,
     )
 
 
-def _wanted(lowest: Scalar):
-    """The largest in any case, and all that are near the threshold."""
+def _conditions(near: float, threshold: float | Scalar, like: Params, size: int):
+    """Which eigenvalues are near the threshold, and which of them must converge, and the first."""
+    lowest = near * jnp.asarray(threshold, real_dtype(like))
+    places, dimension = jnp.arange(size), count_numbers(like)
 
-    def wanted(values: Array) -> Array:
-        return (values > lowest) | (jnp.arange(len(values)) == 0)
+    def is_near(values: Array) -> Array:
+        return values > lowest
 
-    return wanted
+    def is_wanted(values: Array) -> Array:
+        return (is_near(values) & (places < _room(size, dimension))) | (places == 0)
+
+    return is_near, is_wanted
+
+
+def _room(size: int, dimension: int) -> int:
+    """How many pairs near the threshold there may be: no guards are needed where all pairs fit."""
+    return size if dimension <= size else max(size - _GUARDS, 1)
 
 
 def _tolerance(rtol: float | Scalar | None, like: Params) -> Scalar:
     dtype = real_dtype(like)
     if rtol is None:
-        rtol = float(jnp.finfo(dtype).eps) ** 0.5
+        rtol = max(_RTOL, float(jnp.finfo(dtype).eps) ** 0.5)
     return jnp.asarray(rtol, dtype)
