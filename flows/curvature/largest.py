@@ -30,9 +30,12 @@ _GOAL = 0.5
 
 
 class Eigenpairs(eqx.Module):
-    """The `k` largest eigenvalues of a symmetric map, from the largest down, with eigenvectors.
+    r"""The `k` largest eigenvalues of a symmetric map, from the largest down, with eigenvectors.
 
-    Iterating gives values, vectors and residuals, so that it can be unpacked into three.
+    .. math:: A u_i = \lambda_i u_i, \qquad u_i \cdot u_j = \delta_{ij}
+
+    `flows.top_eigenpairs` makes one of a Hessian. Iterating gives values, vectors and residuals, so
+    that it can be unpacked into three.
 
     Attributes:
         values: ``lambda_i``, shape ``(k,)``; of a Hessian in loss per parameter squared.
@@ -41,6 +44,16 @@ class Eigenpairs(eqx.Module):
         residuals: ``|A u_i - lambda_i u_i|``: there is an eigenvalue at most so far from each.
         converged: Whether all residuals are within the tolerance.
         matvecs: How many products were made.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> pairs = flows.top_eigenpairs(lambda x: jnp.sum(x**2), jnp.ones(3), k=2)
+        >>> [f"{float(value):.3f}" for value in pairs.values], bool(pairs.converged)
+        (['2.000', '2.000'], True)
+
+    References:
+        K. Wu, H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000), 602-616.
     """
 
     values: Float[Array, "*batch k"]
