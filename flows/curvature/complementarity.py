@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Bool
 
+from .._checks import is_traced
 from .._custom_types import Array, Float, Integer, Scalar
 from .._errors import InvalidOptionError
 from .eigen import symmetric_eigen
@@ -96,7 +97,8 @@ def complementarity(
         solution, and `converged` is False.
 
     Raises:
-        InvalidOptionError: If shapes or dtypes do not fit together.
+        InvalidOptionError: If shapes or dtypes do not fit together, or the tolerance is not between
+            0 and 1.
 
     Example:
         For one direction ``X = max(0, -A / B)``.
@@ -123,6 +125,11 @@ def complementarity(
         )
     if tolerance is None:
         tolerance = _TOLERANCES[A.dtype.name]
+    if not is_traced(tolerance) and not 0 < float(tolerance) < 1:
+        raise InvalidOptionError(
+            f"tolerance must be between 0 and 1, got {tolerance!r}. Leave it out, or write for "
+            "example tolerance=1e-8."
+        )
     return _not_differentiable(A, B, active, jnp.asarray(tolerance, A.dtype))
 
 

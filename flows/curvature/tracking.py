@@ -21,6 +21,7 @@ import jax.tree_util as jtu
 from jaxtyping import Bool
 
 from .._custom_types import Array, Flag, Float, Integer, Params, Scalar
+from .._errors import InvalidOptionError
 from .._vectors import real_dtype
 from .._vectors import size as count_numbers
 from .block import random_rows
@@ -97,7 +98,15 @@ def start_tracking(
 
     Returns:
         The `TrackedEigenpairs`.
+
+    Raises:
+        InvalidOptionError: If `size` is no positive integer.
     """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidOptionError(
+            f"size must be a positive Python integer, got {size!r}. Pass two more than directions "
+            "may become critical at a time, for example size=8."
+        )
     rtol = _tolerance(rtol, like)
     conditions = _conditions(near, threshold, like, size)
     found = block_krylov(

@@ -309,6 +309,12 @@ def test_messages(A, B, active, message):
         complementarity(A, B, active=active)
 
 
+def test_message_for_a_tolerance():
+    for tolerance in (0.0, -1.0, np.nan, 2.0):
+        with pytest.raises(flows.InvalidOptionError, match="tolerance must be between 0 and 1"):
+            complementarity(jnp.eye(1), jnp.ones((1,) * 4), tolerance=tolerance)
+
+
 def test_against_a_conic_solver():
     cvxpy = pytest.importorskip("cvxpy")
     rng = np.random.default_rng(11)

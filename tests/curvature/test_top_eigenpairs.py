@@ -289,6 +289,12 @@ def test_a_direction_that_nothing_leads_to_is_found():
     np.testing.assert_allclose(found[-5:], 2.5 * np.linspace(0, 1, 60)[-5:], rtol=1e-10)
 
 
+def test_message_for_a_size():
+    for size in (0, 2.0, True):
+        with pytest.raises(flows.InvalidOptionError, match="size must be a positive Python integ"):
+            start_tracking(lambda v: v, jnp.zeros(3), size, 2.0)  # pyright: ignore[reportArgumentType]
+
+
 def test_tracking_survives_what_is_not_finite():
     @jax.jit
     def run(bad):
