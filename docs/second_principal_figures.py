@@ -16,7 +16,7 @@ import diffrax as dfx  # noqa: E402
 import jax.flatten_util  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
-from helpers import p2_network, tanh_network  # noqa: E402
+from helpers import tanh_network  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 import flows  # noqa: E402
@@ -47,22 +47,26 @@ def small():
 
 def breast_cancer():
     """321 parameters on real data."""
-    problem = flows.problems.breast_cancer()
-    start, unravel = jax.flatten_util.ravel_pytree(problem.start)
-
-    def loss(x):
-        return problem.loss(unravel(x), problem.args)
-
+    loss, start = flat(flows.problems.breast_cancer())
     return loss, start, {"h": 0.3, "point": 60, "begin": 140, "steps": 320}
 
 
-def p2():
-    """Problem P2: 484 parameters, three directions at the edge in the end."""
-    loss, start = p2_network()
+def edge_of_stability():
+    """484 parameters, three directions at the edge in the end."""
+    loss, start = flat(flows.problems.edge_of_stability())
     return loss, start, {"h": 0.2, "point": 60, "begin": 176, "steps": 200}
 
 
-NETWORKS = {"small": small, "breast_cancer": breast_cancer, "p2": p2}
+def flat(problem):
+    start, unravel = jax.flatten_util.ravel_pytree(problem.start)
+    return lambda x: problem.loss(unravel(x), problem.args), start
+
+
+NETWORKS = {
+    "small": small,
+    "breast_cancer": breast_cancer,
+    "edge_of_stability": edge_of_stability,
+}
 
 
 def iterate_at(loss, start, h, step):
@@ -110,8 +114,16 @@ def through_the_edge(name, loss, start, what):
     h = what["h"]
     x = iterate_at(loss, start, h, what["begin"])
     run = flows.compare(
-        loss, x, flows.GradientDescent(h), THROUGH, what["steps"], throw=False, progress=True,
-        solver=dfx.Tsit5(), stepsize_controller=dfx.ConstantStepSize(), dt0=h / 3,
+        loss,
+        x,
+        flows.GradientDescent(h),
+        THROUGH,
+        what["steps"],
+        throw=False,
+        progress=True,
+        solver=dfx.Tsit5(),
+        stepsize_controller=dfx.ConstantStepSize(),
+        dt0=h / 3,
     )
     top = jax.jit(lambda x: h * jnp.linalg.eigvalsh(jax.hessian(loss)(x))[-1])
     paths = {"iterates": run.iterates, **run.trajectories}
@@ -138,8 +150,10 @@ def through_the_edge(name, loss, start, what):
     crossing = int(np.argmax(sharp["iterates"] > 2))
     spike = crossing + int(np.argmax(run.iterates.loss[crossing:]))
     after = spike + int(np.argmax(sharp["iterates"][spike:] < 2))
-    print(f"\n{name}: from step {what['begin']}, crossing after {crossing}, spike at {spike}, ",
-          f"below 2 again after {after}; messages {[p.message for p in paths.values()]}")
+    print(
+        f"\n{name}: from step {what['begin']}, crossing after {crossing}, spike at {spike}, ",
+        f"below 2 again after {after}; messages {[p.message for p in paths.values()]}",
+    )
     shown = [n for n in (crossing, spike, after, 200) if n <= what["steps"]]
     for key, errors in run.errors.items():
         print(f"  {key:<28}", *(f"{n}: {errors[n] / lengths[n]:8.1e}" for n in shown))
@@ -149,7 +163,7 @@ def through_the_edge(name, loss, start, what):
 def main():
     for name in sys.argv[1:] or NETWORKS:
         network = NETWORKS[name]()
-        if name != "p2":
+        if name != "edge_of_stability":
             errors_against_learning_rate(name, *network)
         through_the_edge(name, *network)
 

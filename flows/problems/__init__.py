@@ -6,6 +6,7 @@ from ._registry import get as get
 from .analytic import product as product
 from .analytic import quadratic as quadratic
 from .analytic import rosenbrock as rosenbrock
+from .edge_of_stability import edge_of_stability as edge_of_stability
 from .networks import breast_cancer as breast_cancer
 from .networks import mlp as mlp
 from .scalar import cosine as cosine
