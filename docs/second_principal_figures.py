@@ -20,7 +20,7 @@ from helpers import tanh_network  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 import flows  # noqa: E402
-from flows.plotting import color_of  # noqa: E402
+from flows.plotting._style import ITERATES, looks, tidy  # noqa: E402
 
 EVERY_FLOW = [
     flows.GradientFlow(),
@@ -91,18 +91,19 @@ def errors_against_learning_rate(name, loss, start, what):
     found = jax.lax.map(at, jnp.asarray(axis / sharpness))
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.subplots()
-    for i, (key, errors) in enumerate(found.items()):
-        dashed = "--" if "real" in key else ":" if "principal" in key else "-"
-        axes.semilogy(axis, errors, dashed, color=color_of(key, i), label=key)
+    for key, look in looks(found).items():
+        axes.semilogy(axis, found[key], **look._asdict(), label=key)
     for edge in (1, 2):
         axes.axvline(edge, color="0.7", linewidth=0.8, zorder=0)
     axes.set(
         xlabel=r"$h \lambda_{\max}$",
         ylabel="error of one step over its length",
         ylim=(1e-10, 10),
-        title=f"{name.replace('_', ' ')}, iterate {what['point']}",
+        title=f"{len(start)} parameters, iterate {what['point']}",
     )
     axes.legend(fontsize="x-small", ncols=1, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    for each in figure.axes:
+        tidy(each)
     figure.savefig(HERE / "figures" / f"second_principal_errors_{name}.png", dpi=160)
     print(f"\n{name}: error of a step over its length at h lambda = 0.5, 1.5, 2.2")
     for key, errors in found.items():
@@ -132,13 +133,19 @@ def through_the_edge(name, loss, start, what):
     steps = what["begin"] + np.arange(what["steps"] + 1)
     figure = Figure(figsize=(7.2, 7.2), layout="constrained")
     distance, sharpness, losses = figure.subplots(3, sharex=True)
-    for i, (key, path) in enumerate(paths.items()):
-        color = "0.3" if key == "iterates" else color_of(key, i - 1)
-        style = {"color": color, "label": key, "linewidth": 0.9 if key == "iterates" else 1.6}
-        if key != "iterates":
-            distance.semilogy(steps[1:], (run.errors[key] / lengths)[1:], **style)
-        sharpness.plot(steps, sharp[key], **style)
-        losses.semilogy(steps, path.loss, **style)
+    look = looks(run.trajectories)
+    for key, path in paths.items():
+        style = (
+            {"color": ITERATES, "linewidth": 0.8} if path is run.iterates else look[key]._asdict()
+        )
+        shown = len(steps)
+        if path is not run.iterates:
+            away = np.asarray(run.errors[key]) / np.maximum(lengths, 1e-300)
+            shown = int(np.argmax(np.append(away[1:] > 1, True))) + 1  # until it is lost
+            distance.semilogy(steps[1:shown], away[1:shown], **style, label=key)
+        sharpness.plot(steps[:shown], sharp[key][:shown], **style)
+        losses.semilogy(steps[:shown], path.loss[:shown], **style, label=key)
+    distance.set_title(f"{len(start)} parameters, h = {h}")
     sharpness.axhline(2, color="0.7", linewidth=0.8)
     span = sharp["iterates"].min(), sharp["iterates"].max()
     sharpness.set(ylabel=r"$h \lambda_{\max}$", ylim=(span[0] - 0.2, span[1] + 0.4))
@@ -146,6 +153,8 @@ def through_the_edge(name, loss, start, what):
     losses.set(ylabel="loss", xlabel="step", ylim=(smallest / 2, 3 * largest))
     distance.set(ylabel="distance / path length", ylim=(1e-8, 10))
     losses.legend(fontsize="small")
+    for each in figure.axes:
+        tidy(each)
     figure.savefig(HERE / "figures" / f"second_principal_edge_{name}.png", dpi=160)
     crossing = int(np.argmax(sharp["iterates"] > 2))
     spike = crossing + int(np.argmax(run.iterates.loss[crossing:]))

@@ -1,5 +1,6 @@
 """A network that descent takes to the edge of stability."""
 
+import itertools as it
 from typing import Any
 
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ def edge_of_stability() -> Example:
             "weight": to_array(random.standard_normal((i, o)) / np.sqrt(i)),
             "bias": to_array(np.zeros(o)),
         }
-        for i, o in zip(_WIDTHS[:-1], _WIDTHS[1:], strict=True)
+        for i, o in it.pairwise(_WIDTHS)
     ]
     return Example(
         name="edge_of_stability",
