@@ -30,6 +30,7 @@ from ._solve import (
     MAX_STEPS,
     MAX_STEPS_PER_STEP,
     FlowState,
+    Target,
     advance_flow,
     begin_flow,
     check_flow,
@@ -188,7 +189,8 @@ def _begin(
 ) -> tuple[CompareState, PyTree[Array]]:
     """Everything before the first step: one program, for all begin at the same point."""
     iterates, records = begin(problem, params, save)
-    begun = [begin_flow(problem, flow, integrator, params, save) for flow in flows]
+    target = Target(params, params)
+    begun = [begin_flow(problem, flow, integrator, params, save, target) for flow in flows]
     carry = CompareState(iterates, tuple(state for state, _ in begun))
     no_error = jnp.zeros_like(records["grad_norm"])
     return carry, (records, tuple({**each, "error": no_error} for _, each in begun))
@@ -211,13 +213,44 @@ def _advance_trajectory(
     points = records["params"]
     # Once the iterates have diverged there is nothing to compare with.
     until = jnp.minimum(steps, iterates.step)
+    references = {"iterates": points}
+    if any(flow.reference == "midpoint" for flow in flows):
+        references["midpoint"] = _midpoints(problem, carry.iterates, iterates, points, until - done)
     advanced = [
-        advance_flow(problem, flow, integrator, state, done, until, length, save, points)
+        advance_flow(
+            problem,
+            flow,
+            integrator,
+            state,
+            done,
+            until,
+            length,
+            save,
+            Target(points, references[flow.reference]),
+        )
         for flow, state in zip(flows, carry.flows, strict=True)
     ]
     carry = CompareState(iterates, tuple(state for state, _ in advanced))
     records = {**records, "params": points if save else None}
     return carry, (records, tuple(records for _, records in advanced))
+
+
+def _midpoints(
+    problem: Problem, before: IterateState, after: IterateState, points: Params, count: Array
+) -> Params:
+    """``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4`` for the `count` steps made in a window."""
+    optimizer = problem.optimizer
+    # The last one needs one step more than there are.
+    further = optimizer.params(optimizer.step(problem, after.state, after.gradient))
+
+    def of_leaf(first: Array, points: Array, last: Array) -> Array:
+        earlier = jnp.concatenate([first[None], points[:-1]])
+        later = jnp.concatenate([points[1:], last[None]])
+        place = jnp.arange(len(points)).reshape(-1, *(1,) * first.ndim)
+        later = jnp.where(place == count - 1, last[None], later)
+        return (earlier + 2 * points + later) / 4
+
+    return jax.tree.map(of_leaf, optimizer.params(before.state), points, further)
 
 
 @eqx.filter_jit
