@@ -59,5 +59,6 @@ from .vector_fields import CentralFlow as CentralFlow
 from .vector_fields import GradientFlow as GradientFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
 from .vector_fields import PrincipalFlow as PrincipalFlow
+from .vector_fields import RodFlow as RodFlow
 
 __version__ = importlib.metadata.version("descentflows")

@@ -106,7 +106,9 @@ def compare(
     Returns:
         A `flows.Comparison`. A flow that models every second step (`Trajectory.stride`) is compared
         at those; at the others, one optimizer step from it is. In mode ``"per_step"`` it starts
-        anew at every second iterate. A flow that fails does not stop the others; when the iterates
+        anew at every second iterate. A flow that models the iterates' average
+        (`Trajectory.reference`) is compared with the midpoints
+        ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the others; when the iterates
         diverge the run ends. Either way everything up to there is kept, and the trajectory's
         result code, `last_step` and `message` say what happened. In mode ``"per_step"`` a flow that
         fails in one step starts again from the next iterate; its result is its first failure.
@@ -140,7 +142,7 @@ def compare(
     """
     count = step_count(steps)
     one_of(mode, MODES, "mode")
-    models = _check_flows(flows, optimizer)
+    models = _check_flows(flows, optimizer, mode)
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
     if max_steps is None:
@@ -292,7 +294,7 @@ def _anything_to_do(carry: CompareState) -> Flag:
     return carry.iterates.alive
 
 
-def _check_flows(flows: Any, optimizer: Any) -> Flows:
+def _check_flows(flows: Any, optimizer: Any, mode: str) -> Flows:
     models = (flows,) if isinstance(flows, AbstractFlow) else tuple(flows)
     if not models:
         raise IncompatibleFlowError(
@@ -301,6 +303,11 @@ def _check_flows(flows: Any, optimizer: Any) -> Flows:
         )
     for flow in models:
         check_flow(flow, optimizer)
+        if mode == "per_step" and flow.reference != "iterates":
+            raise IncompatibleFlowError(
+                f"{flow.name} models the average of the iterates and not each of them, so it "
+                'cannot begin anew at every one. Compare it with mode="trajectory".'
+            )
     return models
 
 

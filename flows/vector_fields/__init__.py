@@ -6,3 +6,4 @@ from .central import CentralFlow as CentralFlow
 from .gradient import GradientFlow as GradientFlow
 from .modified import ModifiedFlow as ModifiedFlow
 from .principal import PrincipalFlow as PrincipalFlow
+from .rod import RodFlow as RodFlow
