@@ -108,10 +108,11 @@ def compare(
         at those; at the others, one optimizer step from it is. In mode ``"per_step"`` it starts
         anew at every second iterate. A flow that models the iterates' average
         (`Trajectory.reference`) is compared with the midpoints
-        ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the others; when the iterates
-        diverge the run ends. Either way everything up to there is kept, and the trajectory's
-        result code, `last_step` and `message` say what happened. In mode ``"per_step"`` a flow that
-        fails in one step starts again from the next iterate; its result is its first failure.
+        ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the
+        others; when the iterates diverge the run ends. Either way everything up to there is kept,
+        and the trajectory's result code, `last_step` and `message` say what happened. In mode
+        ``"per_step"`` a flow that fails in one step starts again from the next iterate; its result
+        is its first failure.
 
     Raises:
         InvalidLossError: If the loss cannot be called, or does not return one real number.

@@ -151,10 +151,11 @@ def check_flow(flow: Any, optimizer: Any) -> None:
         raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
     if not isinstance(optimizer, flow.models):
         modelled = " or ".join(model.__name__ for model in flow.models)
+        kinds = (*AbstractFlow.__subclasses__(), *AbstractSteppedFlow.__subclasses__())
         others = sorted(
             other.__name__
-            for other in AbstractFlow.__subclasses__()
-            if issubclass(type(optimizer), other.models)
+            for other in kinds
+            if issubclass(type(optimizer), getattr(other, "models", ()))
         )
         remedy = (
             f"use {' or '.join(others)} for {type(optimizer).__name__}"

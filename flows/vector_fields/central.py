@@ -123,8 +123,8 @@ class CentralFlow(AbstractSteppedFlow):
     failures: ClassVar[tuple[str, ...]] = (
         "eigenpairs_not_converged",
         "too_many_critical_directions",
-        "complementarity_not_solved",
         "sharpness_overshoot",
+        "complementarity_not_solved",
     )
     drift: str = eqx.field(static=True, default="gradient")
     substeps: int = eqx.field(static=True, default=4)
@@ -259,8 +259,8 @@ class CentralFlow(AbstractSteppedFlow):
             [
                 ~tracked.converged,
                 ~tracked.complete,
-                ~found.solved,
                 tracked.values[0] > _EDGE + _OVERSHOOT,
+                ~found.solved,
             ]
         )
         # A loss that is not a number is for the driver to report.

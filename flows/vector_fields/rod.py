@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._custom_types import Array, Params, Scalar
+from .._custom_types import Array, Params
 from .._errors import InvalidOptionError
 from .._problem import Problem
 from .._vectors import add, add_scaled, norm, scaled, subtract
@@ -44,10 +44,11 @@ class RodFlow(AbstractSteppedFlow):
     that it is less good where a second one is at the edge.
 
     It models the average of the iterates: `flows.compare` measures its error against the midpoints
-    ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. Time is flow time. It makes its own steps, explicit Euler's,
-    with ``delta`` the leading direction of the covariance by a Gram matrix of size 3; solver and
-    step size of the drivers do not apply. A substep costs two gradients and two Hessian-vector
-    products.
+    ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. Time is flow time.
+
+    It makes its own steps, explicit Euler's, with ``delta`` the leading direction of the covariance
+    by a Gram matrix of size 3; solver and step size of the drivers do not apply. A substep costs
+    two gradients and two Hessian-vector products.
 
     Diagnostics at every step: ``predicted_loss``, the mean of both ends; ``amplitude``,
     ``|delta|``, in units of the parameters; in a comparison also ``measured_amplitude``, how far
