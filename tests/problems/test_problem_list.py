@@ -37,6 +37,8 @@ def test_the_list_and_its_order():
         "cosine",
         "double_well",
         "nar_sastry",
+        "sharp_valley",
+        "rational_landscape",
         "product",
         "rosenbrock",
         "mlp",
