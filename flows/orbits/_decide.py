@@ -55,20 +55,34 @@ def decide(seen: Followed, block: Array, tolerance: Scalar, max_period: int) -> 
     kind = jnp.where(repeats, jnp.where(period == 1, CONVERGED, PERIODIC), kind)
     kind = jnp.where(seen.walker.alive, kind, DIVERGED)
 
-    # Over one period the mean is exact, and the tangent has long turned.
-    steps_from_one = jnp.arange(1, 2 * max_period + 1)
-    second = (steps_from_one > period) & (steps_from_one <= 2 * period)
-    over_period = jnp.sum(jnp.where(second, seen.growths, 0)) / period.astype(mean.dtype)
-    nothing = jnp.full_like(mean, jnp.nan)
     settled = (kind == CONVERGED) | (kind == PERIODIC)
+    over_period, exact = _over_period(seen.growths, period)
+    exact &= settled
+    nothing = jnp.full_like(mean, jnp.nan)
     gone = kind == DIVERGED
+    lyapunov = jnp.where(exact, over_period, mean)
+    lyapunov_error = jnp.where(exact, jnp.zeros_like(error), error)
     return Decision(
         kind=kind,
         reason=jnp.where(kind == UNDECIDED, reason, 0),
         period=jnp.where(settled, period, 0),
-        lyapunov=jnp.where(gone, nothing, jnp.where(settled, over_period, mean)),
-        lyapunov_error=jnp.where(gone, nothing, jnp.where(settled, jnp.zeros_like(error), error)),
+        lyapunov=jnp.where(gone, nothing, lyapunov),
+        lyapunov_error=jnp.where(gone, nothing, lyapunov_error),
     )
+
+
+def _over_period(growths: Array, period: Integer) -> tuple[Scalar, Flag]:
+    """The mean over the second period, and whether the first one had the same.
+
+    It had, unless the largest multipliers are complex: then the tangent turns for ever.
+    """
+    step = jnp.arange(growths.shape[0])
+    length = period.astype(growths.dtype)
+    first = jnp.sum(jnp.where(step < period, growths, 0)) / length
+    chosen = (step >= period) & (step < 2 * period)
+    second = jnp.sum(jnp.where(chosen, growths, 0)) / length
+    same = jnp.abs(second - first) <= jnp.finfo(growths.dtype).eps ** 0.25
+    return second, same | (second == -jnp.inf)
 
 
 def _period(seen: Followed, tolerance: Scalar, max_period: int) -> tuple[Flag, Integer]:

@@ -99,7 +99,7 @@ def multipliers(
         values = _eigenvalues(equations.matrix(points))
         errors = jnp.zeros(n, jnp.abs(values).dtype)
     else:
-        values, errors = _arnoldi(lambda v: equations.around(points, v), first, 2 * k + 20)
+        values, errors = _arnoldi(lambda v: equations.around(points, v), first, min(n, 2 * k + 40))
     order = jnp.argsort(-jnp.abs(values))[:k]
     return values[order], errors[order]
 

@@ -236,9 +236,7 @@ def _run(starts, problem, settings, bound, places, max_period):
 
         def observe(params):
             whole = problem.whole(params)
-            return [
-                jnp.asarray(inside(whole)).astype(bool).reshape(()) for inside in places.values()
-            ]
+            return [_one_flag(name, inside(whole)) for name, inside in places.items()]
 
         seen = follow(
             problem,

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 class BifurcationDiagram(eqx.Module):
-    """The attractor that one start leads to, at each of many learning rates.
+    r"""The attractor that one start leads to, at each of many learning rates.
+
+    .. math:: h \mapsto \{\, o(\theta_n(h)) : N < n \le N + \mathtt{keep} \,\}
+
+    `flows.bifurcation_diagram` makes one.
 
     Attributes:
         learning_rates: Shape ``(rates,)``, in units of flow time, as they were given.
@@ -36,6 +40,22 @@ class BifurcationDiagram(eqx.Module):
         limits: A `flows.Limit` with the leading axis ``rates``: kinds, periods, exponents, and
             where each orbit stood last.
         label: What was observed, in a word.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> diagram = flows.bifurcation_diagram(
+        ...     lambda x: (x**2 - 1) ** 2 / 4, jnp.array(0.5), jnp.array([0.8, 1.15, 2.1]), keep=4
+        ... )
+        >>> print(diagram)
+        3 learning rates from 0.8 to 2.1: 1 converged, 1 periodic, 1 diverged
+        >>> diagram.values.shape
+        (3, 4)
+        >>> [(before, after) for *_, before, after in diagram.changes()]
+        [('converged', 'period 2'), ('period 2', 'diverged')]
+
+    References:
+        R. M. May, Nature 261 (1976), 459-467.
     """
 
     learning_rates: Float[np.ndarray, " rates"]

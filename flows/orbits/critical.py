@@ -25,7 +25,12 @@ _MOST_PARAMETERS = 128
 
 
 class CriticalStep(eqx.Module):
-    """A learning rate at which the orbits change, and the points where that happens.
+    r"""A learning rate at which the orbits change, and the points where that happens.
+
+    .. math:: \Phi_h^p(\theta) = \theta,\; D\Phi_h^p(\theta)\, v = \mu v \quad\text{or}\quad
+        \Phi_h'(c) = 0,\; \Phi_h^n(c) = x_\star
+
+    `flows.find_bifurcation` and `flows.find_crisis` make one.
 
     Attributes:
         learning_rate: The learning rate, in units of flow time.
@@ -35,6 +40,15 @@ class CriticalStep(eqx.Module):
         converged: Whether that is below the tolerance, and the period the one that was asked for.
             Otherwise the rest means nothing.
         minimal_periods: The least period of the cycle that the search led to; 0 for a crisis.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> print(flows.find_bifurcation(lambda x: x**2, jnp.array(1.0), 0.9, period=1))
+        learning rate 1
+
+    References:
+        Yu. A. Kuznetsov, Elements of Applied Bifurcation Theory (2004).
     """
 
     learning_rate: Float[Array, "*batch"]

@@ -32,7 +32,8 @@ class Limit(eqx.Module):
         periods: The least period: 1 for converged, 0 where there is none.
         lyapunov: The largest Lyapunov exponent ``Lambda`` per step, a pure number. On a cycle it is
             ``log |multiplier| / period``, and -inf on a superstable one; NaN where it diverged.
-        lyapunov_error: One standard error of it, from the means of 15 blocks; 0 on a cycle.
+        lyapunov_error: One standard error of it, from the means of 15 blocks; 0 on a cycle whose
+            largest multiplier is real, where the exponent is that of one period.
         reason_codes: Where in `flows.orbits.REASONS`; 0 unless undecided. `reason` is the sentence.
         last_steps: How many steps were made: fewer than asked for where it diverged.
         params: Where the orbit stood last; of a diverged one, the last point within the bound.
