@@ -15,6 +15,8 @@ _COLOURS = {
     "chaotic": "#D55E00",
     "undecided": "#999999",
 }
+# A cycle is a few dots drawn many times over, which those of chaos would drown.
+_LARGER = 4
 _DIVERGED = "#F2F2F2"
 
 
@@ -36,7 +38,8 @@ def plot_bifurcation(
         diagram: What `flows.bifurcation_diagram` returned.
         ax: Where to draw; a new figure if None.
         show: ``"attractor"`` or ``"lyapunov"``.
-        size: The size of a dot in points; by default the smaller, the more there are.
+        size: The area of a dot of chaos in square points (of others, four times that); by default
+            the smaller, the more there are.
 
     Returns:
         The Axes: learning rates in flow time, against the observable in its own units, or against
@@ -67,7 +70,7 @@ def plot_bifurcation(
         )
     values = diagram.values if show == "attractor" else diagram.lyapunov[:, None]
     ax = axes_or_new(ax)
-    dot = float(np.clip(2e4 / values.size, 0.05, 6.0)) if size is None else size
+    dot = float(np.clip(2e4 / values.size, 0.05, 3.0)) if size is None else size
     for kind, colour in _COLOURS.items():
         chosen = kinds == kind
         if chosen.any():
@@ -75,8 +78,9 @@ def plot_bifurcation(
             y = values[chosen].ravel()
             # A superstable orbit has the exponent -inf, which has no place on the axis.
             shown = np.isfinite(y)
+            s = dot if kind == "chaotic" else _LARGER * dot
             ax.scatter(
-                x[shown], y[shown], s=dot, color=colour, linewidths=0, label=kind, rasterized=True
+                x[shown], y[shown], s=s, color=colour, linewidths=0, label=kind, rasterized=True
             )
     _shade(ax, rates, kinds == "diverged")
     ax.set_xlabel("learning rate $h$ (flow time)")

@@ -341,7 +341,7 @@ def test_noise_against_the_step():
 @pytest.mark.slow
 @pytest.mark.parametrize(("h", "steps"), list(NOISE))
 def test_the_whole_table_of_noise_against_the_step(h, steps):
-    check_noise(h, steps, SIGMAS, 4000)
+    check_noise(h, steps, SIGMAS, 1500)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def outputs(V, W, b):
 
 @pytest.fixture(scope="module")
 def drawn():
-    random = np.random.RandomState(7)  # noqa: NPY002 (the paper's notebook draws in this way)
+    random = np.random.RandomState(7)
     W, V, b, target_W, target_V = (random.normal(size=HIDDEN) for _ in range(5))
     return V, W, b, outputs(target_V, target_W, b)
 
