@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
@@ -35,16 +36,19 @@ def in_chunks(
 ) -> PyTree[Any]:
     """`run` on every slice of the inputs along their first axis; NumPy arrays of all results."""
     total = jtu.tree_leaves(inputs)[0].shape[0]
-    parts = []
+    parts, resting = [], None
     with _bar(total, progress, label, unit) as bar:
         for first in range(0, total, length):
             made = min(length, total - first)
             # The last chunk is filled up with copies of its last member.
             rows = np.minimum(np.arange(first, first + length), total - 1)
             result = run(jtu.tree_map(lambda leaf, rows=rows: jnp.asarray(leaf)[rows], inputs))
-            parts.append(jtu.tree_map(lambda leaf, n=made: np.asarray(leaf)[:n], result))
+            # What does not move in the parameters, a function say, is the same for all.
+            arrays, resting = eqx.partition(result, eqx.is_array)
+            parts.append(jtu.tree_map(lambda leaf, n=made: np.asarray(leaf)[:n], arrays))
             bar.update(made)
-    return jtu.tree_map(lambda *leaves: np.concatenate(leaves), *parts)
+    joined = jtu.tree_map(lambda *leaves: np.concatenate(leaves), *parts)
+    return eqx.combine(joined, resting)
 
 
 def require_host(traced: bool, name: str, instead: str) -> None:

@@ -17,8 +17,10 @@ REASONS = (
     "within the tolerance: pass a larger transient or max_period",
     "the Lyapunov exponent cannot be told from zero (quasi-periodic, near a bifurcation, or slow): "
     "pass more steps and a larger transient",
+    "the derivative of the step is not finite everywhere on the orbit, so there is no Lyapunov "
+    "exponent: the loss has a kink there",
 )
-_ON_ITS_WAY, _ATTRACTED, _NEAR_ZERO = 1, 2, 3
+_ON_ITS_WAY, _ATTRACTED, _NEAR_ZERO, _NO_EXPONENT = 1, 2, 3, 4
 
 # Distances below this part of the tolerance count as none, if they stay below it.
 _ROUNDING = 1e-3
@@ -48,6 +50,8 @@ def decide(seen: Followed, block: Array, tolerance: Scalar, max_period: int) -> 
 
     kind = jnp.where(mean > noise, CHAOTIC, UNDECIDED)
     reason = jnp.where(mean < -noise, _ATTRACTED, _NEAR_ZERO)
+    reason = jnp.where(jnp.isnan(mean) | (mean == jnp.inf), _NO_EXPONENT, reason)
+    kind = jnp.where(mean == jnp.inf, UNDECIDED, kind)
     kind, reason = (
         jnp.where(straight, UNDECIDED, kind),
         jnp.where(straight, _ON_ITS_WAY, reason),

@@ -10,8 +10,8 @@ import jax.tree_util as jtu
 from .._custom_types import Array, Flag, Float, Integer, PyTree, Scalar
 from .._vectors import add_scaled, norm
 
-# Tried at once in every step: the one that leaves the smallest residual is taken.
-_FACTORS = (1.0, 0.5, 0.25, 0.0625)
+# Newton's direction lowers the residual if the step is short enough; below this one gives up.
+_MOST_HALVINGS = 12
 
 
 class Solved(NamedTuple):
@@ -42,25 +42,30 @@ def newton(
 
     def body(carry):
         point, size, _, step, _ = carry
-        polished = size <= tolerance
         direction = increment(point, residual(point))
-        factors = jnp.asarray(_FACTORS, size.dtype)
-        sizes = jax.lax.map(lambda s: norm(residual(add_scaled(point, s, direction))), factors)
-        sizes = jnp.where(jnp.isfinite(sizes), sizes, jnp.inf)
-        best = jnp.argmin(sizes)
-        better = sizes[best] < size
-        # A search may have to climb before it descends: far away the full step is taken as it is.
-        factor = jnp.where(better, factors[best], jnp.where(polished, 0, factors[-1]))
-        new = add_scaled(point, factor, direction)
-        new_size = jnp.where(better, sizes[best], jnp.where(polished, size, sizes[-1]))
-        finite = jnp.isfinite(new_size)
-        new = jtu.tree_map(lambda a, b: jnp.where(finite, a, b), new, point)
-        new_size = jnp.where(finite, new_size, size)
-        return new, new_size, polished, step + 1, finite
+
+        def too_long(trial):
+            halvings, new_size = trial
+            return ~(new_size < size) & (halvings < _MOST_HALVINGS)
+
+        def halve(trial):
+            factor = 0.5 ** (trial[0] + 1).astype(size.dtype)
+            return trial[0] + 1, norm(residual(add_scaled(point, factor, direction)))
+
+        whole = jnp.asarray(0), norm(residual(add_scaled(point, 1.0, direction)))
+        halvings, new_size = jax.lax.while_loop(too_long, halve, whole)
+        better = new_size < size
+        factor = jnp.where(better, 0.5 ** halvings.astype(size.dtype), 0)
+        new = add_scaled(point, factor, jtu.tree_map(_finite_part, direction))
+        return new, jnp.where(better, new_size, size), size <= tolerance, step + 1, better
 
     carry = (start, first, jnp.asarray(False), jnp.asarray(0), jnp.asarray(True))
     point, size, _, step, _ = jax.lax.while_loop(running, body, carry)
     return Solved(point, size, size <= tolerance, step)
+
+
+def _finite_part(leaf: Array) -> Array:
+    return jnp.where(jnp.isfinite(leaf), leaf, jnp.zeros_like(leaf))
 
 
 def newton_dense(

@@ -4,7 +4,9 @@ import math
 import operator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import is_traced, positive_scalar
@@ -96,3 +98,32 @@ def optimizer_at(optimizer: Any, learning_rate: Any) -> AbstractOptimizer:
     if not isinstance(made, AbstractOptimizer):
         raise InvalidOptimizerError(f"optimizer(learning_rate) returned {made!r}. {remedy}")
     return made
+
+
+def stateless(optimizer: AbstractOptimizer, params: PyTree[Any]) -> None:
+    """Raise an `InvalidOptimizerError` unless the state of the optimizer is the parameters."""
+    state = jax.eval_shape(optimizer.init, params)
+    same = jtu.tree_structure(state) == jtu.tree_structure(params) and all(
+        a.shape == b.shape
+        for a, b in zip(jtu.tree_leaves(state), jtu.tree_leaves(params), strict=True)
+    )
+    if not same:
+        raise InvalidOptimizerError(
+            f"the state of {type(optimizer).__name__} is more than the parameters. Write its step "
+            "as a map of all that moves: lambda h: flows.StepMap(lambda y: ..., step_time=h)."
+        )
+
+
+def real_number(value: Any, name: str, dtype: Any) -> Scalar:
+    """One finite real number, or an `InvalidOptionError`."""
+    try:
+        array = jnp.asarray(value)
+        right = array.ndim == 0 and array.dtype.kind in "iuf"
+        right = right and (is_traced(array) or bool(jnp.isfinite(array)))
+    except TypeError:
+        array, right = jnp.asarray(0.0), False
+    if not right:
+        raise InvalidOptionError(
+            f"{name} must be one real number, got {value!r}. Write for example {name}=-1.0."
+        )
+    return array.astype(dtype)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -52,7 +53,7 @@ def read_regions(regions: Any) -> dict[str, Callable[[Params], Any]]:
 
 def flat_points(params: PyTree) -> np.ndarray:
     """The points of a batch as rows."""
-    rows = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+    rows = [np.asarray(leaf) for leaf in jax.tree.leaves(params) if eqx.is_array(leaf)]
     return np.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in rows], axis=1)
 
 

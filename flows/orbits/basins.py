@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
@@ -252,7 +251,7 @@ def _run(starts, problem, settings, bound, places, max_period):
         stayed = [jnp.all(flags) for flags in seen.observed]
         return limit, stayed, [flags[-1] for flags in seen.observed]
 
-    return jax.vmap(one)(starts)
+    return eqx.filter_vmap(one)(starts)
 
 
 def _one_flag(name: str, value: Any) -> Array:

@@ -17,7 +17,7 @@ from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size, unravel
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._newton import newton, newton_dense
-from ._options import count, optimizer_at, positive
+from ._options import count, optimizer_at, positive, real_number, stateless
 from ._periodic import CycleEquations, closeness, least_period
 
 # The equations of a bifurcation are twice as many as the parameters.
@@ -118,7 +118,8 @@ def find_bifurcation(
         InvalidLossError: As in `flows.iterate`.
         InvalidParametersError: If a leaf of `start` cannot be moved.
         InvalidLearningRateError: If `learning_rate` is not one positive number.
-        InvalidOptimizerError: If `optimizer` is no function from a learning rate to an optimizer.
+        InvalidOptimizerError: If `optimizer` is no function from a learning rate to an optimizer,
+            or its optimizer has a state beside the parameters.
         InvalidStepsError: If `transient` is not a non-negative integer.
         InvalidOptionError: If there are more than 128 parameters, or an option is out of range.
 
@@ -147,7 +148,7 @@ def find_bifurcation(
         problem,
         moving,
         rate.astype(dtype),
-        jnp.asarray(multiplier).astype(dtype),
+        real_number(multiplier, "multiplier", dtype),
         np.asarray(step_count(transient)),
         _tolerance(tolerance, dtype),
         np.asarray(count(max_steps, 1, "max_steps", 50)),
@@ -198,7 +199,8 @@ def find_crisis(
         InvalidLossError: As in `flows.iterate`.
         InvalidParametersError: If a leaf of `start` cannot be moved.
         InvalidLearningRateError: If `learning_rate` is not one positive number.
-        InvalidOptimizerError: If `optimizer` is no function from a learning rate to an optimizer.
+        InvalidOptimizerError: If `optimizer` is no function from a learning rate to an optimizer,
+            or its optimizer has a state beside the parameters.
         InvalidOptionError: If there is more than one parameter, or not exactly one of `target` and
             `period` is given.
 
@@ -250,6 +252,7 @@ def find_crisis(
 def _prepared(loss, start, learning_rate, optimizer, args):
     rate = positive_scalar(learning_rate, "learning_rate")
     problem, moving = make_problem(loss, start, optimizer_at(optimizer, rate), args)
+    stateless(problem.optimizer, moving)
     return problem, moving, rate
 
 

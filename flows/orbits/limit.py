@@ -31,7 +31,8 @@ class Limit(eqx.Module):
             undecided. `kind` is the word.
         periods: The least period: 1 for converged, 0 where there is none.
         lyapunov: The largest Lyapunov exponent ``Lambda`` per step, a pure number. On a cycle it is
-            ``log |multiplier| / period``, and -inf on a superstable one; NaN where it diverged.
+            ``log |multiplier| / period``, and -inf on a superstable one. NaN where it diverged;
+            inf or NaN where the derivative of the step is not finite, as at 0 of ``|x|^1.5``.
         lyapunov_error: One standard error of it, from the means of 15 blocks; 0 on a cycle whose
             largest multiplier is real, where the exponent is that of one period.
         reason_codes: Where in `flows.orbits.REASONS`; 0 unless undecided. `reason` is the sentence.

@@ -182,6 +182,35 @@ def test_a_search_without_an_answer_says_so():
     assert str(found).startswith("not found: the equations are still missed by")
 
 
+class TwoPart(flows.AbstractOptimizer):
+    """Descent that also counts; so its state is not the parameters."""
+
+    learning_rate: jax.Array
+
+    @property
+    def step_time(self):
+        return self.learning_rate
+
+    def init(self, params):
+        return params, jnp.asarray(0)
+
+    def step(self, problem, state, gradient=None):
+        params, count = state
+        return params - self.learning_rate * problem.gradient(params), count + 1
+
+    def params(self, state):
+        return state[0]
+
+
+def test_optimizers_with_a_state_of_their_own():
+    """Limits and cycles are those of the floating-point part of the state."""
+    optimizer = TwoPart(jnp.asarray(1.1))
+    limit = flows.classify_limit(well, jnp.array(0.5), optimizer, transient=500, steps=160)
+    assert (limit.kind, limit.period) == ("periodic", 2)
+    cycle = flows.find_cycle(well, jnp.array(1.1), optimizer, 2)
+    assert float(cycle.multipliers[0].real) == pytest.approx(9 - 2 * 2.1**2, abs=1e-10)
+
+
 def bifurcation(**changed):
     options = {"loss": well, "start": jnp.array(1.1), "learning_rate": 1.2, "period": 2}
     return lambda: flows.find_bifurcation(**{**options, **changed})
@@ -209,6 +238,8 @@ def crisis(**changed):
         ),
         (bifurcation(optimizer=3), flows.InvalidOptimizerError, "cannot be called, got 3"),
         (bifurcation(optimizer=lambda h: h), flows.InvalidOptimizerError, "returned Array"),
+        (bifurcation(multiplier="a"), flows.InvalidOptionError, "multiplier must be one real num"),
+        (bifurcation(optimizer=TwoPart), flows.InvalidOptimizerError, "state of TwoPart is more"),
         (crisis(), flows.InvalidOptionError, "give either target=..., a point, or period"),
         (crisis(target=0.0, period=1), flows.InvalidOptionError, "give either target"),
         (crisis(target=[0.0, 1.0]), flows.InvalidOptionError, "target must be one number, got 2"),
