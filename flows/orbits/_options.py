@@ -34,18 +34,34 @@ def positive(value: Any, default: float | Array, name: str, dtype: Any) -> Scala
     """One positive number (infinity is one), the default for None, or an `InvalidOptionError`."""
     if value is None:
         return jnp.asarray(default).astype(dtype)
-    try:
-        array = jnp.asarray(value)
-        right = array.ndim == 0 and array.dtype.kind in "iuf"
-        right = right and (is_traced(array) or float(array) > 0)
-    except TypeError:
-        array, right = jnp.asarray(0.0), False
-    if not right:
+    array = _number(value)
+    if array is None or not (is_traced(array) or float(array) > 0):
         raise InvalidOptionError(
             f"{name} must be one positive number, got {value!r}. Leave it out for the default, or "
             f"write for example {name}=1e-6."
         )
     return array.astype(dtype)
+
+
+def real_number(value: Any, name: str, dtype: Any) -> Scalar:
+    """One finite real number, or an `InvalidOptionError`."""
+    array = _number(value)
+    if array is None or not (is_traced(array) or bool(jnp.isfinite(array))):
+        raise InvalidOptionError(
+            f"{name} must be one real number, got {value!r}. Write for example {name}=-1.0."
+        )
+    return array.astype(dtype)
+
+
+def _number(value: Any) -> Array | None:
+    """One real number as an array, or None."""
+    if isinstance(value, str):
+        return None
+    try:
+        array = jnp.asarray(value)
+    except TypeError:
+        return None
+    return array if array.ndim == 0 and array.dtype.kind in "iuf" else None
 
 
 def tolerance_of(value: Any, dtype: Any) -> Scalar:
@@ -112,18 +128,3 @@ def stateless(optimizer: AbstractOptimizer, params: PyTree[Any]) -> None:
             f"the state of {type(optimizer).__name__} is more than the parameters. Write its step "
             "as a map of all that moves: lambda h: flows.StepMap(lambda y: ..., step_time=h)."
         )
-
-
-def real_number(value: Any, name: str, dtype: Any) -> Scalar:
-    """One finite real number, or an `InvalidOptionError`."""
-    try:
-        array = jnp.asarray(value)
-        right = array.ndim == 0 and array.dtype.kind in "iuf"
-        right = right and (is_traced(array) or bool(jnp.isfinite(array)))
-    except TypeError:
-        array, right = jnp.asarray(0.0), False
-    if not right:
-        raise InvalidOptionError(
-            f"{name} must be one real number, got {value!r}. Write for example {name}=-1.0."
-        )
-    return array.astype(dtype)

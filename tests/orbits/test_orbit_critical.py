@@ -80,11 +80,11 @@ def test_a_symmetry_breaks():
 
 
 def test_superstable_cascade_and_its_limit():
-    """Periods 1 to 128 of y -> a y - y^3; the quotients of the distances go to Feigenbaum's."""
+    """Periods 1 to 64 of y -> a y - y^3; the quotients of the distances go to Feigenbaum's."""
     expected = [1.5, 2.12132034355964, 2.26298965453635, 2.29384331349836]
-    expected += [2.30047470216029, 2.30189602933606, 2.30220048394147, 2.30226569108]
+    expected += [2.30047470216029, 2.30189602933606, 2.30220048394147]
     found, rate, gap = [], 0.5, 0.62
-    for k in range(8):
+    for k in range(7):
         # The extreme of the step map lies on every superstable cycle: h (3 c^2 - 1) = 1.
         start = jnp.array(np.sqrt((1 / rate + 1) / 3))
         step = flows.find_bifurcation(well, start, rate, 2**k, 0.0)
@@ -94,9 +94,9 @@ def test_superstable_cascade_and_its_limit():
         rate = found[-1] + (gap / 4.6692 if k else 0.62)
     np.testing.assert_allclose(np.array(found) + 1, expected, atol=1e-9)
     gaps = np.diff(found)
-    np.testing.assert_allclose(gaps[-3:-1] / gaps[-2:], [4.6684, 4.6690], atol=2e-3)
+    np.testing.assert_allclose(gaps[-3:-1] / gaps[-2:], [4.6656, 4.6684], atol=2e-4)
     limit = found[-1] + gaps[-1] / (4.66920160910 - 1)
-    assert limit == pytest.approx(1.3022834627, abs=1e-7)
+    assert limit == pytest.approx(1.3022834627, abs=1e-6)
 
 
 def test_balanced_chains_of_every_depth():

@@ -81,7 +81,7 @@ def test_the_chaotic_band_of_the_polynomial():
 
 def test_chunks_and_order_change_nothing():
     whole = flows.bifurcation_diagram(well, START, ORDERLY, keep=9)
-    for rates, chunk in ((ORDERLY, 1), (ORDERLY, 4), (ORDERLY[::-1], 5)):
+    for rates, chunk in ((ORDERLY, 1), (ORDERLY[::-1], 4)):
         part = flows.bifurcation_diagram(well, START, rates, keep=9, chunk=chunk)
         order = np.argsort(part.learning_rates)
         np.testing.assert_allclose(part.values[order], whole.values, rtol=1e-12)
