@@ -43,8 +43,11 @@ from ._vector_field import vector_field as vector_field
 from .curvature import AbstractCurvature as AbstractCurvature
 from .curvature import Dense as Dense
 from .curvature import Krylov as Krylov
+from .curvature.largest import Eigenpairs as Eigenpairs
 from .optimizers import AbstractOptimizer as AbstractOptimizer
 from .optimizers import GradientDescent as GradientDescent
+from .optimizers import RMSProp as RMSProp
+from .optimizers import ScalarRMSProp as ScalarRMSProp
 from .optimizers import StepMap as StepMap
 from .orbits import BasinShares as BasinShares
 from .orbits import BifurcationDiagram as BifurcationDiagram
@@ -58,10 +61,15 @@ from .orbits import find_bifurcation as find_bifurcation
 from .orbits import find_crisis as find_crisis
 from .orbits import find_cycle as find_cycle
 from .stability import StabilityCoefficients as StabilityCoefficients
+from .stability import sharpness as sharpness
 from .stability import stability_coefficients as stability_coefficients
+from .stability import top_eigenpairs as top_eigenpairs
 from .vector_fields import AbstractFlow as AbstractFlow
+from .vector_fields import AbstractSteppedFlow as AbstractSteppedFlow
+from .vector_fields import CentralFlow as CentralFlow
 from .vector_fields import GradientFlow as GradientFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
 from .vector_fields import PrincipalFlow as PrincipalFlow
+from .vector_fields import RodFlow as RodFlow
 
 __version__ = importlib.metadata.version("descentflows")

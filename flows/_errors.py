@@ -56,10 +56,11 @@ class StorageError(FlowsError, ValueError):
 
 
 class RunFailedError(FlowsError, RuntimeError):
-    """A run stopped early and `throw=True` was asked for.
+    """A run stopped early, or did not converge, and `throw=True` was asked for.
 
     Attributes:
-        partial: The `flows.Trajectory` or `flows.Comparison` with all that was computed until then.
+        partial: The `flows.Trajectory`, `flows.Comparison` or `flows.Eigenpairs` with all that was
+            computed until then.
     """
 
     partial: Any

@@ -27,6 +27,7 @@ LAYERS = {
     "_windows": 5,
     "_step_size": 1,
     "_integrator": 5,
+    "_substeps": 6,
     "_table": 6,
     "_storage": 6,
     "_iterate": 6,

@@ -323,6 +323,11 @@ def test_the_distance_from_a_pole(curvature):
     expected = (z**2 - 2 * z) * field / weight
     found = run.trajectories[flow.name].diagnostics["resonance_distance"][0]
     assert float(found) == pytest.approx(expected, rel=1e-9)
+    assert expected < 0.1
+    # It is 0.08: the field is finite, and would be off by twelve times its size.
+    assert run.trajectories[flow.name].result == flows.RESULTS.flow_ended
+    velocity = flows.vector_field(resonant, jnp.zeros(2), flows.GradientDescent(1.05), flow)
+    assert np.all(np.isfinite(velocity))
     # The real branch has no pole, and no such diagnostic.
     real = flows.PrincipalFlow("real", "cubic", curvature)
     run = flows.compare(resonant, jnp.zeros(2), flows.GradientDescent(1.0), real, 2)

@@ -1,5 +1,8 @@
 """Optimizers: one file each."""
 
 from ._base import AbstractOptimizer as AbstractOptimizer
+from ._preconditioned import AbstractPreconditionedDescent as AbstractPreconditionedDescent
 from .gradient_descent import GradientDescent as GradientDescent
+from .rmsprop import RMSProp as RMSProp
+from .rmsprop import ScalarRMSProp as ScalarRMSProp
 from .step_map import StepMap as StepMap

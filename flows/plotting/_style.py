@@ -28,13 +28,18 @@ _LOOKS = {
     "ModifiedFlow(4)": Look("#7F5B3A", (0, (8, 2))),
     "ModifiedFlow(5)": Look("#5E3C99", (0, (5, 1, 1, 1, 1, 1))),
     "PrincipalFlow": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
+    "PrincipalFlow(principal)": Look("#8DB600", (0, (1, 1.5))),
+    "PrincipalFlow(real)": Look("#3B7A57", (0, (3, 3))),
+    "PrincipalFlow(third-order)": Look("#999933", (0, (5, 2, 1, 2))),
+    "PrincipalFlow(cubic)": Look("#B8860B", "-"),
+    "PrincipalFlow(real, cubic)": Look("#8C1C13", "-"),
     "CentralFlow": Look("#CC79A7", (0, (3, 1))),
     "RodFlow": Look("#56B4E9", (0, (1, 1))),
 }
 _SPARE = (
     Look("#666666", (0, (1, 2))),
-    Look("#8C1C13", (0, (7, 1, 1, 1))),
-    Look("#3B7A57", (0, (3, 3))),
+    Look("#6B4C9A", (0, (7, 1, 1, 1))),
+    Look("#2F4F4F", (0, (3, 3))),
 )
 
 

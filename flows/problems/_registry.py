@@ -6,6 +6,7 @@ from collections.abc import Callable
 from .._errors import InvalidOptionError
 from ._base import Example
 from .analytic import product, quadratic, rosenbrock
+from .edge_of_stability import edge_of_stability
 from .landscapes import rational_landscape, sharp_valley
 from .networks import breast_cancer, mlp
 from .scalar import cosine, double_well, nar_sastry, quartic
@@ -23,6 +24,7 @@ PROBLEMS: dict[str, Callable[[], Example]] = {
     "rosenbrock": rosenbrock,
     "mlp": mlp,
     "breast_cancer": breast_cancer,
+    "edge_of_stability": edge_of_stability,
 }
 
 

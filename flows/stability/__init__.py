@@ -1,5 +1,7 @@
-"""In which directions gradient descent is stable, and at what rate the loss falls there."""
+"""How sharp the loss is, in which directions descent is stable, and how the loss falls there."""
 
 from .coefficients import REGIMES as REGIMES
 from .coefficients import StabilityCoefficients as StabilityCoefficients
 from .coefficients import stability_coefficients as stability_coefficients
+from .sharpness import sharpness as sharpness
+from .sharpness import top_eigenpairs as top_eigenpairs

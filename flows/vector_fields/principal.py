@@ -31,6 +31,10 @@ from ._base import AbstractFlow
 
 _CORRECTIONS = (None, "third-order", "cubic")
 
+# Nearer to a pole of the cubic term than this, a single triple of directions is ten times as much
+# as everything else: finite there, but wrong.
+_RESONANT = 0.1
+
 
 class PrincipalFlow(AbstractFlow):
     r"""The principal flow: it oscillates and diverges when gradient descent does.
@@ -71,7 +75,8 @@ class PrincipalFlow(AbstractFlow):
     with ``mu = 1 - h lambda``. One step then differs by ``O(h^5)``, and quadratics are still exact.
     It has poles: where ``mu_j mu_k = mu_i`` but the logarithms differ by ``2 pi i``, which is where
     an oscillation (``h lambda_j = h lambda_k = 2``) drives a flat direction. Close to a pole the
-    field is large and wrong; ``resonance_distance`` says how close.
+    field is large and wrong; ``resonance_distance`` says how close, and below 0.1 the flow ends:
+    its field is not a number there, and the result code says so.
     ``branch="real", correction="cubic"`` has none: it is the flow of every second iterate, real,
     and the one to follow a trajectory through the edge of stability with.
 
@@ -207,7 +212,11 @@ class PrincipalFlow(AbstractFlow):
         return jax.lax.cond(y.is_real, lambda y: function(y.real), lambda y: function(join(y)), y)
 
     def _velocity(self, problem: Problem, params: Params) -> PyTree[Any]:
-        velocity = self._image(problem, params).value
+        image = self._image(problem, params)
+        velocity = image.value
+        if isinstance(image, CubicImage):
+            resonant = image.resonance_distance < _RESONANT
+            velocity = jtu.tree_map(lambda v: jnp.where(resonant, jnp.nan, v), velocity)
         return velocity if self.branch == "real" else split(velocity)
 
     def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:

@@ -51,13 +51,7 @@ def effective_step(
     second = first if next_step is None else read_step(next_step, "next_step")
     following = decay if next_decay is None else _decay(next_decay)
     nu = read_count(power, "power", 0)
-    for rate, weight in ((first, decay), (second, following)):
-        if (1 - rate * weight).is_positive is False:
-            raise InvalidArgumentError(
-                f"step times weight decay must be below 1, got {rate * weight}. Take a "
-                "smaller step."
-            )
-    a, after = 1 - first * decay, 1 - second * following
+    a, after = _shrinking(first, decay), _shrinking(second, following)
     norm = read_step(norm_squared, "norm_squared") ** sympy.Rational(1 + nu, 2)
     return first / (a * norm), second / (first * a**nu * after)
 
@@ -67,6 +61,16 @@ def _decay(value: Any) -> sympy.Expr:
     if expression.is_negative:
         raise InvalidArgumentError(f"the weight decay must be 0 or more, got {value}. Write 0.")
     return expression
+
+
+def _shrinking(rate: sympy.Expr, decay: sympy.Expr) -> sympy.Expr:
+    """The factor ``a`` that weight decay multiplies the parameters by."""
+    factor = 1 - rate * decay
+    if factor.is_positive is False:
+        raise InvalidArgumentError(
+            f"step times weight decay must be below 1, got {rate * decay}. Take a smaller step."
+        )
+    return factor
 
 
 def exponential_schedule(step: Any, weight_decay: Any, time: Any) -> sympy.Expr:
@@ -82,6 +86,10 @@ def exponential_schedule(step: Any, weight_decay: Any, time: Any) -> sympy.Expr:
     Returns:
         ``eta_t``: from the same start the directions agree at every step.
 
+    Raises:
+        InvalidStepError: If the step is not positive.
+        InvalidArgumentError: If the decay is negative, or step times decay is not below 1.
+
     Example:
         >>> import sympy, symbolic
         >>> half = sympy.Rational(1, 2)
@@ -93,4 +101,4 @@ def exponential_schedule(step: Any, weight_decay: Any, time: Any) -> sympy.Expr:
     """
     rate = read_step(step)
     t = read_expression(time, "time")
-    return rate * (1 - rate * _decay(weight_decay)) ** (-2 * t - 1)
+    return rate * _shrinking(rate, _decay(weight_decay)) ** (-2 * t - 1)

@@ -89,9 +89,8 @@ def test_against_the_closed_form(branch, curvature, allowed, iterates):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("z", "branch"), [(0.5, "continued"), (1.7, "continued"), (2.1, "real")])
-def test_on_the_321_parameters_of_real_data(z, branch):
-    """The network on the breast-cancer table, thirty steps from its start."""
+def test_on_the_321_parameters_of_real_data():
+    """The network on the breast-cancer table, thirty steps from its start, at h lambda = 1.7."""
     problem = flows.problems.breast_cancer()
     start, unravel = jax.flatten_util.ravel_pytree(problem.start)
 
@@ -99,11 +98,11 @@ def test_on_the_321_parameters_of_real_data(z, branch):
         return problem.loss(unravel(x), problem.args)
 
     x = flows.iterate(loss, start, flows.GradientDescent(problem.learning_rate), 30).final_params
-    h = jnp.asarray(z / float(jnp.linalg.eigvalsh(jax.hessian(loss)(x))[-1]))
-    expected, _ = term(loss, x, h, branch, flows.Dense())
+    h = jnp.asarray(1.7 / float(jnp.linalg.eigvalsh(jax.hessian(loss)(x))[-1]))
+    expected, _ = term(loss, x, h, "continued", flows.Dense())
     size = float(jnp.linalg.norm(expected))
     for curvature, allowed in ((flows.Krylov(), 1e-3), (flows.Krylov(60, nodes=40), 1e-6)):
-        found, _ = term(loss, x, h, branch, curvature)
+        found, _ = term(loss, x, h, "continued", curvature)
         assert float(jnp.linalg.norm(found - expected)) < allowed * size
 
 

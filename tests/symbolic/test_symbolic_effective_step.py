@@ -112,6 +112,11 @@ def test_the_factor_of_a_constant_schedule():
         (lambda: scale_invariant.equilibrium(2, 1, 1), "InvalidArgumentError", "below 2, got 2"),
         (lambda: scale_invariant.equilibrium(1, 0, 1), "InvalidStepError", "weight_decay must"),
         (
+            lambda: scale_invariant.exponential_schedule(1, 1, 3),
+            "InvalidArgumentError",
+            "must be below 1, got 1. Take a smaller step",
+        ),
+        (
             lambda: scale_invariant.effective_step(1, 0, 1, power=-1),
             "InvalidArgumentError",
             "power must be a whole number, 0 or more",
