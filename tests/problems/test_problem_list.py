@@ -43,6 +43,7 @@ def test_the_list_and_its_order():
         "rosenbrock",
         "mlp",
         "breast_cancer",
+        "edge_of_stability",
     ]
     for name, factory in flows.problems.PROBLEMS.items():
         assert getattr(flows.problems, name) is factory
