@@ -49,6 +49,17 @@ from .optimizers import GradientDescent as GradientDescent
 from .optimizers import RMSProp as RMSProp
 from .optimizers import ScalarRMSProp as ScalarRMSProp
 from .optimizers import StepMap as StepMap
+from .orbits import BasinShares as BasinShares
+from .orbits import BifurcationDiagram as BifurcationDiagram
+from .orbits import CriticalStep as CriticalStep
+from .orbits import Cycle as Cycle
+from .orbits import Limit as Limit
+from .orbits import basin_shares as basin_shares
+from .orbits import bifurcation_diagram as bifurcation_diagram
+from .orbits import classify_limit as classify_limit
+from .orbits import find_bifurcation as find_bifurcation
+from .orbits import find_crisis as find_crisis
+from .orbits import find_cycle as find_cycle
 from .stability import StabilityCoefficients as StabilityCoefficients
 from .stability import sharpness as sharpness
 from .stability import stability_coefficients as stability_coefficients

@@ -35,6 +35,7 @@ LAYERS = {
     "_vector_field": 8,
     "_per_step": 8,
     "_compare": 9,
+    "orbits": 7,
     "problems": 9,
     "plotting": 9,
     "__init__": 10,

@@ -5,6 +5,7 @@
 
 from ._style import color_of as color_of
 from .averages import plot_averages as plot_averages
+from .bifurcation import plot_bifurcation as plot_bifurcation
 from .contours import plot_contours as plot_contours
 from .indicator import plot_indicator as plot_indicator
 from .stability import plot_spectrum as plot_spectrum

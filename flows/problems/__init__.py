@@ -7,6 +7,8 @@ from .analytic import product as product
 from .analytic import quadratic as quadratic
 from .analytic import rosenbrock as rosenbrock
 from .edge_of_stability import edge_of_stability as edge_of_stability
+from .landscapes import rational_landscape as rational_landscape
+from .landscapes import sharp_valley as sharp_valley
 from .networks import breast_cancer as breast_cancer
 from .networks import mlp as mlp
 from .scalar import cosine as cosine

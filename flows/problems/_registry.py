@@ -7,6 +7,7 @@ from .._errors import InvalidOptionError
 from ._base import Example
 from .analytic import product, quadratic, rosenbrock
 from .edge_of_stability import edge_of_stability
+from .landscapes import rational_landscape, sharp_valley
 from .networks import breast_cancer, mlp
 from .scalar import cosine, double_well, nar_sastry, quartic
 
@@ -17,6 +18,8 @@ PROBLEMS: dict[str, Callable[[], Example]] = {
     "cosine": cosine,
     "double_well": double_well,
     "nar_sastry": nar_sastry,
+    "sharp_valley": sharp_valley,
+    "rational_landscape": rational_landscape,
     "product": product,
     "rosenbrock": rosenbrock,
     "mlp": mlp,

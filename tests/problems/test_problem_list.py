@@ -37,10 +37,13 @@ def test_the_list_and_its_order():
         "cosine",
         "double_well",
         "nar_sastry",
+        "sharp_valley",
+        "rational_landscape",
         "product",
         "rosenbrock",
         "mlp",
         "breast_cancer",
+        "edge_of_stability",
     ]
     for name, factory in flows.problems.PROBLEMS.items():
         assert getattr(flows.problems, name) is factory
