@@ -7,7 +7,7 @@ with the critical directions ``U`` (``U^T P U = I``), the covariance ``U X U^T``
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -21,9 +21,15 @@ from ..curvature.complementarity import complementarity
 from ..curvature.critical import CriticalDerivatives, pair_places, pairs
 from ..curvature.hessian import Matvec
 from ..curvature.tracking import TrackedEigenpairs
+from ..optimizers import AbstractPreconditionedDescent
 
 # From here on a direction takes part; the edge is at 2.
 _NEAR = 1.95
+
+
+def optimizer_of(problem: Problem) -> AbstractPreconditionedDescent:
+    """The optimizer, which the drivers have checked."""
+    return cast(AbstractPreconditionedDescent, problem.optimizer)
 
 
 class Metric:
@@ -48,7 +54,7 @@ class Metric:
     def __init__(self, problem: Problem, params: Params, moment: PyTree[Any]):
         self.params, self.moment = params, moment
         self.gradient, self.hessian = jax.linearize(problem.gradient, params)
-        self.P = problem.optimizer.preconditioner(moment, params)
+        self.P = optimizer_of(problem).preconditioner(moment, params)
         self.root = jtu.tree_map(jnp.sqrt, self.P)
 
     def matvec(self, v: Params) -> Params:
@@ -137,7 +143,7 @@ def _stiffening(
     problem: Problem, metric: Metric, directions: Params, images: Params
 ) -> tuple[Array, Array]:
     """How ``2 U^T P U`` changes in time: without the oscillation, and by each ``X_kl``."""
-    optimizer, k = problem.optimizer, jtu.tree_leaves(directions)[0].shape[0]
+    optimizer, k = optimizer_of(problem), jtu.tree_leaves(directions)[0].shape[0]
     first, second = pairs(k)
 
     def change(squares: Params) -> Params:

@@ -16,7 +16,7 @@ from ..curvature.eigen import symmetric_eigen
 from ..curvature.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
 from ._base import AbstractSteppedFlow
-from ._oscillation import Metric, Oscillation, mean_squares, oscillation
+from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation
 
 _DRIFTS = ("gradient", "modified")
 # The largest eigenvalue of P^{-1} H at the edge, and by how much it may be beyond it before
@@ -161,7 +161,7 @@ class CentralFlow(AbstractSteppedFlow):
     def init(self, problem: Problem, params: Params) -> CentralState:
         """The point, with eigenpairs from random vectors."""
         squares = jtu.tree_map(jnp.square, problem.gradient(params))
-        metric = Metric(problem, params, problem.optimizer.first_moment(squares))
+        metric = Metric(problem, params, optimizer_of(problem).first_moment(squares))
         tracked = start_tracking(metric.matvec, params, self.size, _EDGE)
         none = jnp.zeros(2, real_dtype(params))
         return self._state(problem, metric, tracked, none, jnp.zeros((), int))
@@ -170,7 +170,7 @@ class CentralFlow(AbstractSteppedFlow):
         """One substep of Euler's."""
         dt = 1 / self.substeps
         squares = mean_squares(y.gradient, y.oscillation)
-        rate = problem.optimizer.moment_rate(y.moment, squares)
+        rate = optimizer_of(problem).moment_rate(y.moment, squares)
         params = add_scaled(y.params, dt, self._step(problem, y))
         moment = jtu.tree_map(lambda nu, r: nu + dt * r, y.moment, rate)
         metric = Metric(problem, params, moment)
@@ -216,7 +216,7 @@ class CentralFlow(AbstractSteppedFlow):
 
     def measured(self, problem: Problem, y: CentralState, iterate: Params) -> dict[str, Array]:
         """``(u_i^T P (theta_n - theta))^2`` along the critical directions."""
-        P = problem.optimizer.preconditioner(y.moment, y.params)
+        P = optimizer_of(problem).preconditioner(y.moment, y.params)
         deviation = jtu.tree_map(lambda p, a, b: (p * (a - b))[None], P, iterate, y.params)
         along = inner_products(y.oscillation.directions, deviation)
         return {"measured_squares": along[:, 0] ** 2}
