@@ -45,9 +45,13 @@ from .curvature import Dense as Dense
 from .curvature import Krylov as Krylov
 from .curvature.largest import Eigenpairs as Eigenpairs
 from .optimizers import AbstractOptimizer as AbstractOptimizer
+from .optimizers import DriftAdjustedDescent as DriftAdjustedDescent
 from .optimizers import GradientDescent as GradientDescent
 from .optimizers import StepMap as StepMap
+from .optimizers import drift_adjusted as drift_adjusted
 from .stability import StabilityCoefficients as StabilityCoefficients
+from .stability import drift as drift
+from .stability import drift_adjusted_learning_rate as drift_adjusted_learning_rate
 from .stability import sharpness as sharpness
 from .stability import stability_coefficients as stability_coefficients
 from .stability import top_eigenpairs as top_eigenpairs
