@@ -34,11 +34,14 @@ from ._errors import RunFailedError as RunFailedError
 from ._errors import StorageError as StorageError
 from ._iterate import iterate as iterate
 from ._problem import Problem as Problem
+from ._regime_report import RegimeReport as RegimeReport
 from ._results import RESULTS as RESULTS
 from ._results import Comparison as Comparison
 from ._results import Trajectory as Trajectory
 from ._solve import solve as solve
 from ._storage import load as load
+from ._track import Tracker as Tracker
+from ._track import track as track
 from ._vector_field import vector_field as vector_field
 from .curvature import AbstractCurvature as AbstractCurvature
 from .curvature import Dense as Dense

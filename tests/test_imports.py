@@ -27,9 +27,12 @@ LAYERS = {
     "_windows": 5,
     "_step_size": 1,
     "_integrator": 5,
+    "_measure": 5,
+    "_regime_report": 5,
     "_table": 6,
     "_storage": 6,
     "_iterate": 6,
+    "_track": 6,
     "_solve": 7,
     "_vector_field": 8,
     "_per_step": 8,
@@ -44,7 +47,7 @@ LAYERS = {
 @pytest.mark.parametrize(
     ("package", "absent"),
     [
-        ("flows", ["matplotlib", "sympy", "sklearn", "tqdm", "symbolic", "flax"]),
+        ("flows", ["matplotlib", "sympy", "sklearn", "tqdm", "symbolic", "flax", "optax"]),
         ("symbolic", ["jax", "matplotlib", "flows"]),
         ("flows.problems", ["sklearn", "matplotlib", "sympy"]),
     ],

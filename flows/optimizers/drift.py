@@ -100,15 +100,15 @@ class DriftAverage(eqx.Module):
 
 def power_scalar(power: Any) -> Scalar:
     """A finite number >= 0 as an array, or an `InvalidOptionError`."""
-    allowed = isinstance(power, int | float) and not isinstance(power, bool)
-    array = jnp.asarray(power) if allowed or hasattr(power, "dtype") else None
-    real = array is not None and array.ndim == 0 and not jnp.iscomplexobj(array)
-    if not real or not (is_traced(array) or 0 <= float(array) < float("inf")):
+    number = isinstance(power, int | float) and not isinstance(power, bool)
+    array = jnp.asarray(power if number or hasattr(power, "dtype") else jnp.nan)
+    fits = array.ndim == 0 and not jnp.iscomplexobj(array)
+    if not fits or not (is_traced(array) or 0 <= float(array) < float("inf")):
         raise InvalidOptionError(
             f"power must be one finite number >= 0, got {power!r}. 1 bounds the drift, smaller "
             "numbers take larger steps: write for example power=1.0."
         )
-    return jnp.asarray(array).astype(jnp.result_type(float))
+    return array.astype(jnp.result_type(float))
 
 
 def maximum_scalar(maximum: Any) -> Scalar:

@@ -117,7 +117,8 @@ def drift_adjusted(
         new = rule.next(state.rule, params, updates, field)
         return scaled(-new.learning_rate, updates), _state(new)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    # optax' types know of no state of other makers.
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
 def _state(rule: DriftState) -> DriftAdjustedOptaxState:

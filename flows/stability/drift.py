@@ -1,4 +1,4 @@
-"""How far a step of gradient descent drifts from the gradient flow, and the rate that allows for it."""
+"""How far descent drifts from the gradient flow, and the learning rate that allows for it."""
 
 from typing import Any
 
