@@ -3,12 +3,13 @@
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import positive_scalar
 from .._custom_types import Params, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled
 from ._base import AbstractOptimizer
 from ._drift_rule import DriftRule, DriftState
-from .drift import MAXIMUM
+from .drift import MAXIMUM, maximum_scalar, power_scalar
 
 
 class DriftAdjustedState(eqx.Module):
@@ -67,18 +68,22 @@ class DriftAdjustedDescent(AbstractOptimizer):
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
 
-    rule: DriftRule
+    power: Scalar = eqx.field(converter=power_scalar, default=1.0)
+    maximum: Scalar = eqx.field(converter=maximum_scalar, default=MAXIMUM)
+    form: str = eqx.field(static=True, default="product", kw_only=True)
+    window: int = eqx.field(static=True, default=1, kw_only=True)
+    learning_rate: Scalar = eqx.field(
+        converter=lambda h: positive_scalar(h, "learning_rate"), default=1e-3, kw_only=True
+    )
 
-    def __init__(
-        self,
-        power: float | Scalar = 1.0,
-        maximum: float | Scalar = MAXIMUM,
-        *,
-        form: str = "product",
-        window: int = 1,
-        learning_rate: float | Scalar = 1e-3,
-    ):
-        self.rule = DriftRule(power, maximum, learning_rate, form, window, (0, None))
+    def __check_init__(self):
+        _ = self._rule
+
+    @property
+    def _rule(self) -> DriftRule:
+        return DriftRule(
+            self.power, self.maximum, self.learning_rate, self.form, self.window, (0, None)
+        )
 
     @property
     def step_time(self) -> Scalar:
@@ -87,7 +92,7 @@ class DriftAdjustedDescent(AbstractOptimizer):
 
     def init(self, params: Params) -> DriftAdjustedState:
         """Before the first step."""
-        return DriftAdjustedState(params, self.rule.init(params))
+        return DriftAdjustedState(params, self._rule.init(params))
 
     def step(
         self, problem: Problem, state: DriftAdjustedState, gradient: Params | None = None
@@ -96,7 +101,7 @@ class DriftAdjustedDescent(AbstractOptimizer):
         params = state.params
         if gradient is None:
             gradient = problem.gradient(params)
-        rule = self.rule.next(state.rule, params, gradient, problem.gradient)
+        rule = self._rule.next(state.rule, params, gradient, problem.gradient)
         return DriftAdjustedState(add_scaled(params, -rule.learning_rate, gradient), rule)
 
     def params(self, state: DriftAdjustedState) -> Params:
