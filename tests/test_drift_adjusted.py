@@ -199,6 +199,18 @@ def test_zero_gradient_and_zero_drift_take_the_maximum():
 
 
 def test_vmap_over_powers_and_no_second_compilation():
+    traced = []
+
+    def counted(x):
+        traced.append(1)
+        return quartic(x)
+
+    for power, maximum in ((1.0, 5.0), (0.5, 1.0)):
+        descent = flows.DriftAdjustedDescent(power, maximum)
+        flows.iterate(counted, jnp.ones(2), descent, 3)
+        first = traced[:] if power == 1.0 else first
+    assert traced == first
+
     def final_loss(power, maximum):
         run = flows.iterate(
             quartic, jnp.array([1.0, 2.0]), flows.DriftAdjustedDescent(power, maximum), 10
