@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import quartic, tanh_network
+from helpers import deep_linear_network, quartic, tanh_network
 
 import flows
 from flows.optimizers.drift import DriftAverage
@@ -90,7 +90,7 @@ def test_the_two_forms_agree_to_1e_3(product):
     )
     for x in product[0][::3]:
         assert abs(by_difference(x) / by_product(x) - 1) < 1e-6
-    points, rates, _, _ = run_optax(LOSS, START, 30, form="difference")
+    _, rates, _, _ = run_optax(LOSS, START, 30, form="difference")
     np.testing.assert_allclose(rates, product[1], rtol=1e-3)
     single = run_optax(
         lambda x: LOSS(x.astype(jnp.float64)).astype(jnp.float32),
@@ -159,7 +159,7 @@ def test_active_steps():
 
 
 def test_momentum_goes_behind_in_a_chain():
-    points, rates, drifts, _ = run_optax(separated, jnp.ones(3), 4, momentum=0.5)
+    points = run_optax(separated, jnp.ones(3), 4, momentum=0.5)[0]
     velocity, x = 0, np.ones(3)
     for i in range(4):
         np.testing.assert_allclose(points[i], x, rtol=1e-12)
@@ -226,20 +226,23 @@ def test_vmap_over_powers_and_no_second_compilation():
 RATES = 4.0 ** np.arange(-6, 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "steps", "maximum", "factor"), [("edge", 100, 5.0, 1.5), ("quartic", 30, 1e3, 1e3)]
-)
-def test_it_trains_where_fixed_rates_a_factor_4_apart_diverge_or_crawl(
-    name, steps, maximum, factor
-):
-    if name == "edge":
+def trained(name):
+    """Loss, start, data, steps, maximum, and how much better than any fixed rate it shall be."""
+    if name == "edge of stability":
         problem = flows.problems.edge_of_stability()
-        loss, start, args = problem.loss, problem.start, problem.args
-    else:
-        loss, start, args = quartic, jnp.linspace(1.0, 3.0, 10), None
+        return problem.loss, problem.start, problem.args, 100, 5.0, 1.5
+    if name == "deep linear":
+        return *deep_linear_network(), None, 100, 5.0, 3.0
+    return quartic, jnp.linspace(1.0, 3.0, 10), None, 30, 1e3, 1e3
+
+
+@pytest.mark.parametrize("name", ["edge of stability", "deep linear", "quartic"])
+def test_it_trains_where_fixed_rates_a_factor_4_apart_diverge_or_crawl(name):
+    loss, start, args, steps, maximum, factor = trained(name)
     optimizer = flows.DriftAdjustedDescent(maximum=maximum)
     adjusted = flows.iterate(loss, start, optimizer, steps, args=args)
-    assert jnp.max(adjusted.loss) == adjusted.loss[0]
+    assert adjusted.loss[-1] < 0.2 * adjusted.loss[0]
+    assert jnp.max(adjusted.loss) < 2 * adjusted.loss[0]
 
     def fixed(h):
         descent = flows.GradientDescent(h)
@@ -248,7 +251,7 @@ def test_it_trains_where_fixed_rates_a_factor_4_apart_diverge_or_crawl(
 
     finals = np.asarray(jax.vmap(fixed)(jnp.asarray(RATES)))
     assert not finals[-1] < 1e9
-    diverged_or_slow = ~np.isfinite(finals) | (finals > factor * float(adjusted.loss[-1]))
+    diverged_or_slow = ~(finals < factor * float(adjusted.loss[-1]))
     assert diverged_or_slow.all(), dict(zip(RATES, finals, strict=True))
 
 

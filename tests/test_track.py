@@ -210,7 +210,7 @@ def test_nan_midway_is_a_gap_and_not_an_end():
     np.testing.assert_allclose(late.sharpness[1], 27, rtol=1e-12)
 
 
-def test_float32(run, report):
+def test_float32(run):
     run32 = jax.tree.map(lambda leaf: leaf[::40].astype(jnp.float32), run.params)
     points = [jax.tree.map(lambda leaf, n=n: leaf[n], run32) for n in range(4)]
     data = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), DATA)
@@ -298,7 +298,7 @@ def test_what_is_refused(run):
     with pytest.raises(flows.InvalidLossError, match="cannot be called"):
         flows.track(LOSS, x, learning_rate=0.1)
     for iterates in ({"a": x}, 3.0):
-        with pytest.raises(flows.InvalidOptionError, match="iterates must be a flows.Trajectory"):
+        with pytest.raises(flows.InvalidOptionError, match="iterates must be a flows"):
             flows.track(quartic, iterates, learning_rate=0.1)
     bare = flows.iterate(LOSS, START, flows.GradientDescent(H), STEPS, args=DATA, save_params=False)
     with pytest.raises(flows.InvalidOptionError, match="save_params=True"):

@@ -2,14 +2,7 @@
 
 from typing import Any
 
-from typing import Any
-
 import sympy
-
-import symbolic
-
-# Points and manifolds come in one list; a test knows which it has.
-critical_points: Any = symbolic.critical_points
 
 import symbolic
 
