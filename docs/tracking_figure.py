@@ -23,6 +23,13 @@ RATES = 4.0 ** np.arange(-4, 2)
 SHOWN = (0, 25, 50, 100, 200)
 COLORS = {4.0**-4: "#CCCCCC", 4.0**-3: "#888888", 4.0**-2: "#444444", 4.0**-1: "#D55E00"}
 ADJUSTED = "#009E73"
+VARIANTS = {
+    "DAL-1": {},
+    "window": {"window": 10},
+    "half": {"factor": 1.0},
+    "half, successive": {"factor": 1.0, "form": "successive"},
+    "quarter, window": {"factor": 0.5, "window": 10},
+}
 
 
 def run(loss, start, optimizer, steps, args):
@@ -46,6 +53,10 @@ def main():
     descent = flows.iterate(problem.loss, problem.start, flows.GradientDescent(h), 600, args=args)
     report = flows.track(problem.loss, descent, learning_rate=h, k=4, args=args)
     print(report)
+    for name, options in VARIANTS.items():
+        adjusted = flows.DriftAdjustedDescent(**options)
+        loss = run(problem.loss, problem.start, adjusted, 600, args)
+        print(name, f"{float(loss[100]):.2g} {float(loss[600]):.2g}")
     losses("edge of stability", problem.loss, problem.start, args)
     losses("quartic", quartic, jnp.linspace(1.0, 3.0, 10), maximum=1e3)
     adjusted, fixed = losses("deep linear", *deep_linear_network())
@@ -55,10 +66,10 @@ def main():
     plot_regimes(report, left)
     for rate, color in COLORS.items():
         loss = np.asarray(fixed[rate])
-        right.plot(loss[loss < 1e3], color=color, label=f"fixed rate {rate:.3g}")
+        right.plot(loss[loss < 1e4], color=color, label=f"fixed rate {rate:.3g}")
     right.plot(adjusted, color=ADJUSTED, linewidth=2, label="drift-adjusted, $p = 1$")
     right.set_yscale("log")
-    right.set_ylim(0.2, 100)
+    right.set_ylim(0.2, 1000)
     right.set_xlabel("step")
     right.set_ylabel("loss")
     right.legend(frameon=False, ncols=2)

@@ -138,6 +138,20 @@ def test_successive_gradients_elsewhere_within_a_short_step():
     assert errors[2] < 1e-4
 
 
+def test_successive_gradients_train_at_half_the_rate():
+    problem = flows.problems.edge_of_stability()
+    descent = flows.DriftAdjustedDescent(form="successive", factor=1.0)
+    run = flows.iterate(problem.loss, problem.start, descent, 100, args=problem.args)
+    assert jnp.max(run.loss) == run.loss[0]
+    # At the full rate, as with fixed rates, it is above 0.3 here, or has diverged.
+    assert run.loss[-1] < 0.15
+
+
+def test_the_factor():
+    _, rates, drifts, _ = run_optax(separated, jnp.ones(3), 3, factor=0.5)
+    np.testing.assert_allclose(rates, 0.5 / drifts, rtol=1e-12)
+
+
 def test_a_window_averages_drifts(product):
     _, rates, drifts, _ = run_optax(LOSS, START, 8, window=3)
     means = [np.mean(drifts[max(0, i - 2) : i + 1]) for i in range(8)]
@@ -259,6 +273,7 @@ def test_what_is_refused(monkeypatch):
     for option, value, match in (
         ("power", -1.0, "power must be"),
         ("maximum", 0.0, "maximum must be"),
+        ("factor", 0.0, "factor must be"),
         ("form", "hvp", "form must be one of 'product', 'difference', 'successive'"),
         ("window", 0, "window must be a positive"),
         ("learning_rate", -1.0, "learning_rate must be"),

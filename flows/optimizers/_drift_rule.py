@@ -47,6 +47,7 @@ class DriftRule(eqx.Module):
     power: Scalar = eqx.field(converter=power_scalar)
     maximum: Scalar = eqx.field(converter=maximum_scalar)
     learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
+    factor: Scalar = eqx.field(converter=lambda c: positive_scalar(c, "factor"))
     form: str = eqx.field(static=True)
     window: int = eqx.field(static=True)
     active: tuple[int, int | None] = eqx.field(static=True)
@@ -90,7 +91,7 @@ class DriftRule(eqx.Module):
         else:
             average = state.average.with_drift(drift, due)
         first = self.learning_rate
-        rate = average.learning_rate(self.power, self.maximum, first)
+        rate = average.learning_rate(self.power, self.maximum, first, self.factor)
         rate = jnp.where(due, rate, jnp.minimum(first, self.maximum).astype(rate.dtype))
         known = average.count > state.average.count
         previous = None if state.previous is None else (params, gradient)

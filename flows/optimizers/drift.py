@@ -43,13 +43,16 @@ def direction(gradient: Params) -> tuple[Params, Scalar]:
     return scaled(1 / divisor, gradient), unit * length
 
 
-def learning_rate(drift: Scalar, power: Scalar, maximum: Scalar | None) -> Scalar:
-    """``2 / drift**power``, at most the maximum; infinite at zero drift where there is none."""
+def learning_rate(
+    drift: Scalar, power: Scalar, maximum: Scalar | None, factor: float | Scalar = 2.0
+) -> Scalar:
+    """``factor / drift**power``, at most the maximum, if any; infinite at zero drift otherwise."""
     power = power.astype(drift.dtype)
+    factor = jnp.asarray(factor).astype(drift.dtype)
     there = drift > 0
     positive = jnp.where(there, drift, 1)
-    at_zero = jnp.where(power > 0, jnp.inf, 2).astype(drift.dtype)
-    rate = jnp.where(there, 2 / positive**power, at_zero)
+    at_zero = jnp.where(power > 0, jnp.asarray(jnp.inf, drift.dtype), factor)
+    rate = jnp.where(there, factor / positive**power, at_zero)
     # A drift that is not a number is none of the above.
     rate = jnp.where(jnp.isnan(drift), drift, rate)
     return rate if maximum is None else jnp.minimum(rate, maximum.astype(drift.dtype))
@@ -92,10 +95,12 @@ class DriftAverage(eqx.Module):
         there = jnp.clip(self.count, 1, len(self.drifts))
         return jnp.sum(self.drifts) / there.astype(self.drifts.dtype)
 
-    def learning_rate(self, power: Scalar, maximum: Scalar, first: Scalar) -> Scalar:
+    def learning_rate(
+        self, power: Scalar, maximum: Scalar, first: Scalar, factor: Scalar
+    ) -> Scalar:
         """The rate that the mean gives; `first`, as long as there is no drift."""
         first = jnp.minimum(first, maximum).astype(self.drifts.dtype)
-        return jnp.where(self.count > 0, learning_rate(self.mean, power, maximum), first)
+        return jnp.where(self.count > 0, learning_rate(self.mean, power, maximum, factor), first)
 
 
 def power_scalar(power: Any) -> Scalar:

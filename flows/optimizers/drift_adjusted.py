@@ -29,7 +29,7 @@ class DriftAdjustedDescent(AbstractOptimizer):
     r"""Gradient descent with drift-adjusted learning rates, DAL-p.
 
     .. math:: \theta_{n+1} = \theta_n - h_n g_n, \qquad
-        h_n = \min\left(\frac{2}{\bar v_n^{\,p}}, h_{\max}\right), \qquad
+        h_n = \min\left(\frac{c}{\bar v_n^{\,p}}, h_{\max}\right), \qquad
         v_n = \frac{\lVert H_n g_n \rVert}{\lVert g_n \rVert}
 
     with the mean of the last `window` drifts. One step takes the time 1, as there is no fixed
@@ -37,13 +37,15 @@ class DriftAdjustedDescent(AbstractOptimizer):
     nothing more; the forms are those of `flows.drift_adjusted`. Drifts that are not finite are left
     out.
 
-    With ``p = 1`` the rate is at least ``2`` over the sharpness, so that descent works at the edge
-    of stability from the first step: on a quadratic, where nothing becomes flatter, it ends in a
-    cycle along the sharpest direction and not in the minimum.
+    With ``p = 1`` and the factor ``c = 2`` the rate is at least ``2`` over the sharpness, so that
+    descent works at the edge of stability from the first step: on a quadratic, where nothing
+    becomes flatter, it ends in a cycle along the sharpest direction and not in the minimum. With a
+    smaller factor it goes further down; the form ``"successive"``, a step late, needs one, say 1.
 
     Attributes:
-        power: ``p``, a finite number >= 0; an array leaf, as `maximum` and `learning_rate` are.
+        power: ``p``, a finite number >= 0; an array leaf, as all numbers but `window` are.
         maximum: ``h_max`` > 0.
+        factor: ``c`` > 0; 2 is the published rule.
         form: ``"product"``, ``"difference"`` or ``"successive"``.
         window: How many drifts are averaged.
         learning_rate: The rate as long as no drift is known: with ``"successive"`` in the first
@@ -51,7 +53,8 @@ class DriftAdjustedDescent(AbstractOptimizer):
 
     Raises:
         InvalidOptionError: If `power`, `form` or `window` is none of these.
-        InvalidLearningRateError: If `maximum` or `learning_rate` is not one positive finite number.
+        InvalidLearningRateError: If `maximum`, `factor` or `learning_rate` is not one positive
+            finite number.
 
     Example:
         The first rate on ``3/2 x^2`` is ``2/3``, and ``x`` becomes ``x - 2/3 3 x``.
@@ -70,6 +73,9 @@ class DriftAdjustedDescent(AbstractOptimizer):
 
     power: Scalar = eqx.field(converter=power_scalar, default=1.0)
     maximum: Scalar = eqx.field(converter=maximum_scalar, default=MAXIMUM)
+    factor: Scalar = eqx.field(
+        converter=lambda c: positive_scalar(c, "factor"), default=2.0, kw_only=True
+    )
     form: str = eqx.field(static=True, default="product", kw_only=True)
     window: int = eqx.field(static=True, default=1, kw_only=True)
     learning_rate: Scalar = eqx.field(
@@ -82,7 +88,13 @@ class DriftAdjustedDescent(AbstractOptimizer):
     @property
     def _rule(self) -> DriftRule:
         return DriftRule(
-            self.power, self.maximum, self.learning_rate, self.form, self.window, (0, None)
+            self.power,
+            self.maximum,
+            self.learning_rate,
+            self.factor,
+            self.form,
+            self.window,
+            (0, None),
         )
 
     @property

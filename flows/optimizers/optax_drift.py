@@ -33,6 +33,7 @@ def drift_adjusted(
     power: float | Scalar = 1.0,
     maximum: float | Scalar = MAXIMUM,
     *,
+    factor: float | Scalar = 2.0,
     form: str = "product",
     window: int = 1,
     active: tuple[int, int | None] = (0, None),
@@ -40,7 +41,7 @@ def drift_adjusted(
 ) -> Any:
     r"""Build the optax transformation of drift-adjusted learning, DAL-p.
 
-    .. math:: u_n = -h_n g_n, \qquad h_n = \min\left(\frac{2}{\bar v_n^{\,p}}, h_{\max}\right)
+    .. math:: u_n = -h_n g_n, \qquad h_n = \min\left(\frac{c}{\bar v_n^{\,p}}, h_{\max}\right)
 
     with the mean of the last `window` drifts ``v``. The drift is measured in one of three forms:
 
@@ -49,7 +50,8 @@ def drift_adjusted(
       the order of ``sqrt(eps)`` of the dtype.
     * ``"successive"``: ``|g_n - g_{n-1}| / |theta_n - theta_{n-1}|``, which costs nothing but the
       memory for two more arrays of the parameters' size. It is the curvature along the last step,
-      one step late; exactly the last drift on a quadratic.
+      one step late; exactly the last drift on a quadratic. Being late, it diverges on networks at
+      the full rate and trains them at half of it, with ``factor=1.0``.
 
     The first two need the loss: ``update(grads, state, params, value_fn=loss)``, the loss of the
     same batch. What comes before in a chain changes the direction that is measured; momentum goes
@@ -58,6 +60,8 @@ def drift_adjusted(
     Arguments:
         power: ``p``, a finite number >= 0. Smaller powers take larger steps where ``v > 1``.
         maximum: ``h_max`` > 0, in flow time; the published code's 5 by default.
+        factor: ``c`` > 0; 2 is the published rule, at the edge of stability or beyond. Smaller
+            ones are on the safe side of it.
         form: One of the three.
         window: How many drifts are averaged.
         active: The first step whose rate is adjusted, and the first that is not any more, counted
@@ -74,7 +78,8 @@ def drift_adjusted(
         MissingDependencyError: If optax is not installed.
         InvalidOptionError: If an option does not exist; in ``update``, if `params`, or a loss that
             the form needs, were not given.
-        InvalidLearningRateError: If `maximum` or `learning_rate` is not one positive finite number.
+        InvalidLearningRateError: If `maximum`, `factor` or `learning_rate` is not one positive
+            finite number.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -101,7 +106,7 @@ def drift_adjusted(
             "flows.drift_adjusted is a transformation for optax, which is not installed. Install "
             "it: pip install 'descentflows[optax]'. flows.DriftAdjustedDescent needs none."
         ) from error
-    rule = DriftRule(power, maximum, learning_rate, form, window, active)
+    rule = DriftRule(power, maximum, learning_rate, factor, form, window, active)
 
     def init(params: Params) -> DriftAdjustedOptaxState:
         return _state(rule.init(jtu.tree_map(jnp.asarray, params)))
