@@ -36,6 +36,8 @@ THROUGH = [
     flows.GradientFlow(),
     flows.PrincipalFlow("real"),
     flows.PrincipalFlow("real", "cubic"),
+    flows.CentralFlow(),
+    flows.RodFlow(),
 ]
 
 

@@ -50,6 +50,8 @@ from .curvature.largest import Eigenpairs as Eigenpairs
 from .optimizers import AbstractOptimizer as AbstractOptimizer
 from .optimizers import DriftAdjustedDescent as DriftAdjustedDescent
 from .optimizers import GradientDescent as GradientDescent
+from .optimizers import RMSProp as RMSProp
+from .optimizers import ScalarRMSProp as ScalarRMSProp
 from .optimizers import StepMap as StepMap
 from .optimizers import drift_adjusted as drift_adjusted
 from .stability import StabilityCoefficients as StabilityCoefficients
@@ -59,8 +61,11 @@ from .stability import sharpness as sharpness
 from .stability import stability_coefficients as stability_coefficients
 from .stability import top_eigenpairs as top_eigenpairs
 from .vector_fields import AbstractFlow as AbstractFlow
+from .vector_fields import AbstractSteppedFlow as AbstractSteppedFlow
+from .vector_fields import CentralFlow as CentralFlow
 from .vector_fields import GradientFlow as GradientFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
 from .vector_fields import PrincipalFlow as PrincipalFlow
+from .vector_fields import RodFlow as RodFlow
 
 __version__ = importlib.metadata.version("descentflows")

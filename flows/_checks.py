@@ -53,6 +53,20 @@ def positive_scalar(value: Any, name: str) -> Scalar:
     return array.astype(jnp.result_type(float))
 
 
+def fraction(value: Any, name: str, example: str, *, zero: bool = False) -> Scalar:
+    """A number between 0 and 1 as a float array, or an `InvalidOptionError`; 0 itself if it may."""
+    remedy = f"Write for example {example}."
+    try:
+        array = jnp.asarray(value)
+    except TypeError as error:
+        raise InvalidOptionError(f"{name} must be a number, got {value!r}. {remedy}") from error
+    if array.ndim != 0 or isinstance(value, bool) or jnp.iscomplexobj(array):
+        raise InvalidOptionError(f"{name} must be one real number, got {value!r}. {remedy}")
+    if not is_traced(array) and not (0 < float(array) < 1 or (zero and float(array) == 0)):
+        raise InvalidOptionError(f"{name} must lie between 0 and 1, got {value!r}. {remedy}")
+    return array.astype(jnp.result_type(float))
+
+
 def step_count(steps: Any) -> int:
     """A non-negative integer, or an `InvalidStepsError`."""
     if is_traced(steps):

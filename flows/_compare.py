@@ -30,6 +30,7 @@ from ._solve import (
     MAX_STEPS,
     MAX_STEPS_PER_STEP,
     FlowState,
+    Target,
     advance_flow,
     begin_flow,
     check_flow,
@@ -105,10 +106,13 @@ def compare(
     Returns:
         A `flows.Comparison`. A flow that models every second step (`Trajectory.stride`) is compared
         at those; at the others, one optimizer step from it is. In mode ``"per_step"`` it starts
-        anew at every second iterate. A flow that fails does not stop the others; when the iterates
-        diverge the run ends. Either way everything up to there is kept, and the trajectory's
-        result code, `last_step` and `message` say what happened. In mode ``"per_step"`` a flow that
-        fails in one step starts again from the next iterate; its result is its first failure.
+        anew at every second iterate. A flow that models the iterates' average
+        (`Trajectory.reference`) is compared with the midpoints
+        ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the
+        others; when the iterates diverge the run ends. Either way everything up to there is kept,
+        and the trajectory's result code, `last_step` and `message` say what happened. In mode
+        ``"per_step"`` a flow that fails in one step starts again from the next iterate; its result
+        is its first failure.
 
     Raises:
         InvalidLossError: If the loss cannot be called, or does not return one real number.
@@ -139,7 +143,7 @@ def compare(
     """
     count = step_count(steps)
     one_of(mode, MODES, "mode")
-    models = _check_flows(flows, optimizer)
+    models = _check_flows(flows, optimizer, mode)
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
     if max_steps is None:
@@ -188,7 +192,8 @@ def _begin(
 ) -> tuple[CompareState, PyTree[Array]]:
     """Everything before the first step: one program, for all begin at the same point."""
     iterates, records = begin(problem, params, save)
-    begun = [begin_flow(problem, flow, integrator, params, save) for flow in flows]
+    target = Target(params, params)
+    begun = [begin_flow(problem, flow, integrator, params, save, target) for flow in flows]
     carry = CompareState(iterates, tuple(state for state, _ in begun))
     no_error = jnp.zeros_like(records["grad_norm"])
     return carry, (records, tuple({**each, "error": no_error} for _, each in begun))
@@ -211,13 +216,44 @@ def _advance_trajectory(
     points = records["params"]
     # Once the iterates have diverged there is nothing to compare with.
     until = jnp.minimum(steps, iterates.step)
+    references = {"iterates": points}
+    if any(flow.reference == "midpoint" for flow in flows):
+        references["midpoint"] = _midpoints(problem, carry.iterates, iterates, points, until - done)
     advanced = [
-        advance_flow(problem, flow, integrator, state, done, until, length, save, points)
+        advance_flow(
+            problem,
+            flow,
+            integrator,
+            state,
+            done,
+            until,
+            length,
+            save,
+            Target(points, references[flow.reference]),
+        )
         for flow, state in zip(flows, carry.flows, strict=True)
     ]
     carry = CompareState(iterates, tuple(state for state, _ in advanced))
     records = {**records, "params": points if save else None}
     return carry, (records, tuple(records for _, records in advanced))
+
+
+def _midpoints(
+    problem: Problem, before: IterateState, after: IterateState, points: Params, count: Array
+) -> Params:
+    """``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4`` for the `count` steps made in a window."""
+    optimizer = problem.optimizer
+    # The last one needs one step more than there are.
+    further = optimizer.params(optimizer.step(problem, after.state, after.gradient))
+
+    def of_leaf(first: Array, points: Array, last: Array) -> Array:
+        earlier = jnp.concatenate([first[None], points[:-1]])
+        later = jnp.concatenate([points[1:], last[None]])
+        place = jnp.arange(len(points)).reshape(-1, *(1,) * first.ndim)
+        later = jnp.where(place == count - 1, last[None], later)
+        return (earlier + 2 * points + later) / 4
+
+    return jax.tree.map(of_leaf, optimizer.params(before.state), points, further)
 
 
 @eqx.filter_jit
@@ -259,7 +295,7 @@ def _anything_to_do(carry: CompareState) -> Flag:
     return carry.iterates.alive
 
 
-def _check_flows(flows: Any, optimizer: Any) -> Flows:
+def _check_flows(flows: Any, optimizer: Any, mode: str) -> Flows:
     models = (flows,) if isinstance(flows, AbstractFlow) else tuple(flows)
     if not models:
         raise IncompatibleFlowError(
@@ -268,6 +304,11 @@ def _check_flows(flows: Any, optimizer: Any) -> Flows:
         )
     for flow in models:
         check_flow(flow, optimizer)
+        if mode == "per_step" and flow.reference != "iterates":
+            raise IncompatibleFlowError(
+                f"{flow.name} models the average of the iterates and not each of them, so it "
+                'cannot begin anew at every one. Compare it with mode="trajectory".'
+            )
     return models
 
 

@@ -8,7 +8,7 @@ from ._integrator import Integrator, integrate
 from ._iterate import Records, blank_unless
 from ._problem import Problem
 from ._results import RESULTS
-from ._solve import FlowState, blank_observation, is_good, observe, one_step_from
+from ._solve import FlowState, Target, blank_observation, is_good, observe, one_step_from
 from ._vectors import select
 from .vector_fields import AbstractFlow
 
@@ -45,7 +45,7 @@ def restart(
         return arrived(carry, y, one_step_from(problem, start), RESULTS.successful, carry.dt, none)
 
     def arrived(carry, y, point, result, dt, stats) -> tuple[FlowState, Records]:
-        records = observe(problem, flow, y, point, save, end)
+        records = observe(problem, flow, y, point, save, Target(end, end))
         good = is_good(records)
         why = RESULTS.where(result != RESULTS.successful, result, RESULTS.diverged)
         y, point = select(good, (y, point), (carry.y, carry.point))
@@ -66,6 +66,6 @@ def restart(
         return jax.lax.cond(index % 2 == 0, wait, arrive, carry)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        return carry, blank_observation(problem, flow, carry.y, carry.point, save, end)
+        return carry, blank_observation(problem, flow, carry.y, carry.point, save, Target(end, end))
 
     return jax.lax.cond(due, attempt, nothing, carry)

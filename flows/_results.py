@@ -48,6 +48,20 @@ class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     flow_ended = (
         "The flow cannot be continued: it blows up here, or its vector field is not finite."
     )
+    eigenpairs_not_converged = (
+        "The eigenpairs near the edge of stability could not be followed. Try more substeps."
+    )
+    too_many_critical_directions = (
+        "More directions are near the edge of stability than there is room for. Increase `size`."
+    )
+    complementarity_not_solved = (
+        "No oscillation keeps the critical eigenvalues at the edge of stability: "
+        "the complementarity problem has no solution, or none was found."
+    )
+    sharpness_overshoot = (
+        "The sharpness is beyond the edge of stability, where this flow is no model. "
+        "Start where h times the sharpness is below 2, or try more substeps."
+    )
 
 
 @jtu.register_static
@@ -82,6 +96,9 @@ class Trajectory(eqx.Module):
         stride: 1, or 2 for a flow that models every second step. At the others, everything here is
             one optimizer step from where the flow was before (but for the diagnostics, which are
             the flow's own).
+        reference: What the errors of a comparison are distances from: ``"iterates"``, or
+            ``"midpoint"``, ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``, for a model of their
+            average.
 
     Example:
         >>> import jax.numpy as jnp
@@ -108,6 +125,7 @@ class Trajectory(eqx.Module):
     result: RESULTS
     stats: dict[str, Any]
     stride: int = eqx.field(static=True, default=1)
+    reference: str = eqx.field(static=True, default="iterates")
 
     @property
     def own_steps(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """One flow, integrated from the start along the step clock."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffrax as dfx
 import equinox as eqx
@@ -15,10 +15,11 @@ from ._integrator import Integrator, integrate, make_integrator
 from ._iterate import Records, blank_unless, check_optimizer, step_times
 from ._problem import Problem, make_problem
 from ._results import RESULTS, Label, Trajectory, check
+from ._substeps import no_stats, step_through
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
 from .optimizers import AbstractOptimizer
-from .vector_fields import AbstractFlow
+from .vector_fields import AbstractFlow, AbstractSteppedFlow
 
 # One window: long enough that restarting the solver costs nothing, short enough to show progress.
 LONGEST = 256
@@ -150,10 +151,11 @@ def check_flow(flow: Any, optimizer: Any) -> None:
         raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
     if not isinstance(optimizer, flow.models):
         modelled = " or ".join(model.__name__ for model in flow.models)
+        kinds = (*AbstractFlow.__subclasses__(), *AbstractSteppedFlow.__subclasses__())
         others = sorted(
             other.__name__
-            for other in AbstractFlow.__subclasses__()
-            if issubclass(type(optimizer), other.models)
+            for other in kinds
+            if issubclass(type(optimizer), getattr(other, "models", ()))
         )
         remedy = (
             f"use {' or '.join(others)} for {type(optimizer).__name__}"
@@ -167,17 +169,35 @@ def check_flow(flow: Any, optimizer: Any) -> None:
     flow.check(optimizer)
 
 
+class Target(NamedTuple):
+    """What a flow is compared with at a step.
+
+    Attributes:
+        iterate: The iterate.
+        reference: What its error is a distance from: the iterate, or a mean of some.
+    """
+
+    iterate: Params
+    reference: Params
+
+
 @eqx.filter_jit
 def begin_flow(
-    problem: Problem, flow: AbstractFlow, integrator: Integrator, params: Params, save: bool
+    problem: Problem,
+    flow: AbstractFlow,
+    integrator: Integrator,
+    params: Params,
+    save: bool,
+    target: Target | None = None,
 ) -> tuple[FlowState, Records]:
     """The state at the start, and the records of step 0."""
     y = flow.init(problem, params)
     dt = problem.optimizer.step_time.astype(real_dtype(params))
-    records = observe(problem, flow, y, flow.params(y), save)
+    records = observe(problem, flow, y, flow.params(y), save, target)
     alive = is_good(records)
     result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
-    stats = integrator.no_stats(dt.dtype)
+    own = isinstance(flow, AbstractSteppedFlow)
+    stats = no_stats() if own else integrator.no_stats(dt.dtype)
     return FlowState(y, flow.params(y), jnp.asarray(0), alive, result, dt, stats), records
 
 
@@ -195,11 +215,11 @@ def advance_flow(
     steps: Array | int,
     length: int,
     save: bool,
-    iterates: PyTree[Array] | None = None,
+    targets: Target | None = None,
 ) -> tuple[FlowState, Records]:
     """A window of `length` steps after `done` of them; nothing happens beyond `steps`.
 
-    `iterates`, with a leading axis of `length`, are what the flow is to be measured against.
+    `targets`, with a leading axis of `length`, are what the flow is to be measured against.
     """
     dtype = carry.dt.dtype
     h = problem.optimizer.step_time
@@ -208,7 +228,10 @@ def advance_flow(
     t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:
-        leg = integrate(problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt)
+        if isinstance(flow, AbstractSteppedFlow):
+            leg = step_through(problem, flow, carry.y, ts.astype(dtype), carry.dt)
+        else:
+            leg = integrate(problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt)
 
         def at(i: Integer) -> tuple[PyTree[Array], Params]:
             """The state after so many steps of this window, and the point it stands for."""
@@ -218,11 +241,11 @@ def advance_flow(
             )
             return y, point_of(problem, flow, done + i + 1, before, y)
 
-        def record(of: tuple[Integer, Params | None]) -> Records:
-            i, iterate = of
-            return observe(problem, flow, *at(i), save, iterate)
+        def record(of: tuple[Integer, Target | None]) -> Records:
+            i, target = of
+            return observe(problem, flow, *at(i), save, target)
 
-        records = jax.lax.map(record, (jnp.arange(length), iterates))
+        records = jax.lax.map(record, (jnp.arange(length), targets))
         going_on = jnp.cumprod((is_good(records) | ~due).astype(int)).astype(bool)
         made = going_on & due
         count = jnp.sum(made.astype(carry.step.dtype))
@@ -244,8 +267,8 @@ def advance_flow(
         return carry, jax.vmap(blank_unless)(made, records)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        iterate = jax.tree.map(lambda points: points[0], iterates)
-        blank = blank_observation(problem, flow, carry.y, carry.point, save, iterate)
+        target = jax.tree.map(lambda points: points[0], targets)
+        blank = blank_observation(problem, flow, carry.y, carry.point, save, target)
         return carry, jax.tree.map(lambda x: jnp.broadcast_to(x, (length, *x.shape)), blank)
 
     return jax.lax.cond(carry.alive, window, nothing, carry)
@@ -279,9 +302,9 @@ def observe(
     y: PyTree[Array],
     params: Params,
     save: bool,
-    iterate: Params | None = None,
+    target: Target | None = None,
 ) -> Records:
-    """What is recorded of a flow at a whole step; its error, if there is an iterate to compare."""
+    """What is recorded of a flow at a whole step; its error, if there is something to compare."""
     value, gradient = problem.value_and_gradient(params)
     records = {
         "loss": jnp.real(value),  # where parameters are complex, their |Im| tells what is left out
@@ -289,8 +312,9 @@ def observe(
         "diagnostics": flow.diagnostics(problem, y),
         "params": params if save else None,
     }
-    if iterate is not None:
-        records["error"] = norm(subtract(params, iterate))
+    if target is not None:
+        records["error"] = norm(subtract(params, target.reference))
+        records["diagnostics"] |= flow.measured(problem, y, target.iterate)
     return records
 
 
@@ -321,6 +345,7 @@ def flow_trajectory(
         diagnostics=records["diagnostics"],
         last_step=carry.step,
         result=carry.result,
-        stats={**carry.stats, **choices},
+        stats={**carry.stats, **flow.stats(carry.y), **choices},
         stride=flow.stride,
+        reference=flow.reference,
     )

@@ -161,7 +161,7 @@ def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[
         }
         for name in _TABLES
     }
-    packed["stride"] = part.stride
+    packed["stride"], packed["reference"] = part.stride, part.reference
     packed["result"] = next(code for code in _CODES if part.result == getattr(RESULTS, code))
     for name in _TREES:
         tree = getattr(part, name)
@@ -197,9 +197,13 @@ def _unpack(packed: dict[str, Any], prefix: str, arrays: dict[str, Any], like: A
             fields[name] = dict(zip(paths, leaves, strict=True))
         else:
             fields[name] = _rebuild(tree, leaves)
-    # Files of the first version know of no stride.
-    result, stride = getattr(RESULTS, packed["result"]), packed.get("stride", 1)
-    return Trajectory(result=result, stride=stride, **fields)
+    # Files of the first versions know of no stride, and of no reference.
+    return Trajectory(
+        result=getattr(RESULTS, packed["result"]),
+        stride=packed.get("stride", 1),
+        reference=packed.get("reference", "iterates"),
+        **fields,
+    )
 
 
 def _describe(tree: PyTree[Any], places: Any) -> Any:

@@ -64,6 +64,11 @@ def _notes(run: Comparison) -> list[str]:
         for name, flow in run.trajectories.items()
         if flow.stride == 2
     ]
+    notes += [
+        f"{name} models the iterates' average: its error is the distance from their midpoints."
+        for name, flow in run.trajectories.items()
+        if flow.reference == "midpoint"
+    ]
     if not run.successful:
         notes.append(run.message)
     return ["", *notes] if notes else []

@@ -11,7 +11,7 @@ from ._problem import Problem, make_problem
 from ._solve import check_flow
 from ._vectors import real_dtype
 from .optimizers import AbstractOptimizer
-from .vector_fields import AbstractFlow
+from .vector_fields import AbstractFlow, AbstractSteppedFlow
 
 
 def vector_field(
@@ -68,5 +68,7 @@ def vector_field(
 @eqx.filter_jit
 def _velocity(problem: Problem, flow: AbstractFlow, params: Params) -> PyTree[Any]:
     y = flow.init(problem, params)
+    if isinstance(flow, AbstractSteppedFlow):
+        return flow.velocity(problem, y)
     velocity = flow.vector_field(problem)(jnp.zeros((), real_dtype(params)), y, problem.args)
     return jax.jvp(flow.params, (y,), (velocity,))[1]

@@ -29,6 +29,7 @@ LAYERS = {
     "_integrator": 5,
     "_measure": 5,
     "_regime_report": 5,
+    "_substeps": 6,
     "_table": 6,
     "_storage": 6,
     "_iterate": 6,

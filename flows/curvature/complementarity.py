@@ -167,7 +167,10 @@ def _(primals: Any, tangents: Any) -> Any:
     )
 
 
+# Under jit it keeps its constants to itself: those of a branch of `lax.cond` whose condition is
+# mapped are mapped, which `sequential_vmap` refuses.
 @jax.custom_batching.sequential_vmap
+@jax.jit
 def _solve(A: Array, B: Array, active: Array, tolerance: Array) -> tuple[Array, ...]:
     k, dtype = A.shape[0], A.dtype
     both = active[:, None] & active[None, :]

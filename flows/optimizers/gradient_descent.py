@@ -1,15 +1,19 @@
 """Gradient descent."""
 
+from typing import Any
+
 import equinox as eqx
+import jax.numpy as jnp
+import jax.tree_util as jtu
 
 from .._checks import positive_scalar
-from .._custom_types import Params, Scalar
+from .._custom_types import Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled
-from ._base import AbstractOptimizer
+from ._preconditioned import AbstractPreconditionedDescent
 
 
-class GradientDescent(AbstractOptimizer):
+class GradientDescent(AbstractPreconditionedDescent):
     r"""Gradient descent with a fixed learning rate.
 
     .. math:: \theta_{n+1} = \theta_n - h \, \nabla E(\theta_n)
@@ -59,3 +63,17 @@ class GradientDescent(AbstractOptimizer):
     def params(self, state: Params) -> Params:
         """The state itself."""
         return state
+
+    def first_moment(self, squares: Params) -> PyTree[Any]:
+        """None: squared gradients do not count."""
+        del squares
+        return None
+
+    def preconditioner(self, moment: None, like: Params) -> Params:
+        """``1 / h``."""
+        return jtu.tree_map(
+            lambda leaf: jnp.full_like(leaf, 1 / self.learning_rate.astype(leaf.dtype)), like
+        )
+
+    def moment_rate(self, moment: None, squares: Params) -> None:
+        """None."""

@@ -4,6 +4,7 @@
 """
 
 from ._style import color_of as color_of
+from .averages import plot_averages as plot_averages
 from .contours import plot_contours as plot_contours
 from .indicator import plot_indicator as plot_indicator
 from .regimes import plot_regimes as plot_regimes

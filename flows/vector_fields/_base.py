@@ -4,8 +4,10 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 
-from .._custom_types import Params, PyTree, Scalar, VectorField
+from .._custom_types import Array, Integer, Params, PyTree, Scalar, VectorField
+from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from ..optimizers import AbstractOptimizer
 
@@ -24,9 +26,12 @@ class AbstractFlow(eqx.Module):
 
     Attributes:
         models: The optimizer classes that this flow is a model of; the drivers refuse others.
+        reference: What it is compared with: ``"iterates"``, or ``"midpoint"`` for a model of their
+            average, ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``.
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]]
+    reference: ClassVar[str] = "iterates"
 
     @property
     @abc.abstractmethod
@@ -54,7 +59,7 @@ class AbstractFlow(eqx.Module):
         """The point in parameter space that a state stands for."""
 
     @abc.abstractmethod
-    def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Scalar]:
+    def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Array]:
         """Numbers worth recording at every step; may be empty."""
 
     def check(self, optimizer: AbstractOptimizer) -> None:
@@ -64,7 +69,49 @@ class AbstractFlow(eqx.Module):
         """
         del optimizer
 
+    def measured(self, problem: Problem, y: PyTree[Any], iterate: Params) -> dict[str, Array]:
+        """Numbers about an iterate worth recording beside the diagnostics; none, for most."""
+        del problem, y, iterate
+        return {}
+
+    def stats(self, y: PyTree[Any]) -> dict[str, Scalar]:
+        """What it cost until a state, apart from the solver's steps; nothing, for most."""
+        del y
+        return {}
+
     def choices(self, problem: Problem, params: Params) -> dict[str, str]:
         """What was left to the flow, and what it chose for such parameters; nothing, for most."""
         del problem, params
         return {}
+
+
+class AbstractSteppedFlow(AbstractFlow):
+    """A flow that makes its own steps, because its state is more than a point.
+
+    Attributes:
+        failures: Names of `flows.RESULTS` for what `failure` counts.
+        substeps: How many substeps make one optimizer step.
+    """
+
+    failures: ClassVar[tuple[str, ...]] = ()
+    substeps: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def advance(self, problem: Problem, y: PyTree[Any]) -> PyTree[Any]:
+        """The state one substep later."""
+
+    @abc.abstractmethod
+    def velocity(self, problem: Problem, y: PyTree[Any]) -> Params:
+        """How fast the point moves, in parameters per flow time."""
+
+    def failure(self, y: PyTree[Any]) -> Integer:
+        """0, or what went wrong, as a place in `failures` plus 1."""
+        del y
+        return jnp.zeros((), int)
+
+    def vector_field(self, problem: Problem) -> VectorField:
+        """There is none: raises an `IncompatibleFlowError`."""
+        raise IncompatibleFlowError(
+            f"{self.name} makes its own steps and has no vector field for a solver. "
+            "Run it with flows.solve; its velocity at a point is flows.vector_field(...)."
+        )

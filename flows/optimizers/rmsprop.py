@@ -1,0 +1,184 @@
+"""RMSProp, with a second moment for each parameter or a single one."""
+
+import abc
+import functools as ft
+import operator
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._checks import fraction, positive_scalar
+from .._custom_types import Params, PyTree, Scalar
+from .._problem import Problem
+from .._vectors import real_dtype
+from ._preconditioned import AbstractPreconditionedDescent
+
+
+class RMSPropState(eqx.Module):
+    """Parameters, and the mean of squared gradients: a tree like them, or one number.
+
+    Attributes:
+        params: The parameters.
+        moment: ``nu``, zero before the first step.
+    """
+
+    params: Params
+    moment: PyTree[Any]
+
+
+class _AbstractRMSProp(AbstractPreconditionedDescent):
+    """What both have in common: all but what ``nu`` is the mean of."""
+
+    learning_rate: eqx.AbstractVar[Scalar]
+    decay: eqx.AbstractVar[Scalar]
+    eps: eqx.AbstractVar[Scalar]
+
+    @property
+    def step_time(self) -> Scalar:
+        """1: the learning rate is no time here, since steps do not shrink with the gradient."""
+        return jnp.ones_like(self.learning_rate)
+
+    @abc.abstractmethod
+    def squares(self, squares: Params) -> PyTree[Any]:
+        """What ``nu`` is the mean of."""
+
+    def init(self, params: Params) -> RMSPropState:
+        """The parameters and a second moment of zero."""
+        zero = self.squares(jtu.tree_map(jnp.zeros_like, params))
+        return RMSPropState(params, zero)
+
+    def step(
+        self, problem: Problem, state: RMSPropState, gradient: Params | None = None
+    ) -> RMSPropState:
+        """One step: first the moment, then the parameters."""
+        if gradient is None:
+            gradient = problem.gradient(state.params)
+        squares = self.squares(jtu.tree_map(jnp.square, gradient))
+        beta = self.decay
+
+        def mean(nu: Any, square: Any) -> Any:
+            b = beta.astype(square.dtype)
+            return b * nu + (1 - b) * square
+
+        moment = jtu.tree_map(mean, state.moment, squares)
+        P = self.preconditioner(moment, gradient)
+        params = jtu.tree_map(lambda w, g, p: w - g / p, state.params, gradient, P)
+        return RMSPropState(params, moment)
+
+    def params(self, state: RMSPropState) -> Params:
+        """The parameters of a state."""
+        return state.params
+
+    def first_moment(self, squares: Params) -> PyTree[Any]:
+        """``(1 - beta) g^2``."""
+        return jtu.tree_map(lambda s: (1 - self.decay).astype(s.dtype) * s, self.squares(squares))
+
+    def moment_rate(self, moment: PyTree[Any], squares: Params) -> PyTree[Any]:
+        """``(1 - beta) / beta (s - nu)``."""
+        rate = (1 - self.decay) / self.decay
+        return jtu.tree_map(
+            lambda nu, s: rate.astype(s.dtype) * (s - nu), moment, self.squares(squares)
+        )
+
+
+class RMSProp(_AbstractRMSProp):
+    r"""RMSProp: each parameter has a step size of its own.
+
+    .. math:: \nu_{n+1} = \beta \nu_n + (1 - \beta)\, g_n^2, \qquad
+              \theta_{n+1} = \theta_n - \frac{\eta\, g_n}{\sqrt{\nu_{n+1}} + \epsilon}, \qquad
+              \nu_0 = 0
+
+    elementwise. ``eps`` stands beside the root, as in ``optax.rmsprop(eps_in_sqrt=False)``, to
+    whose iterates these are equal. One step takes the flow time 1 and costs one gradient.
+
+    Attributes:
+        learning_rate: ``eta`` > 0, in units of parameters: about the length of a step in each.
+        decay: ``beta``, between 0 and 1 (both excluded).
+        eps: ``epsilon`` >= 0, in units of the gradient.
+
+    Raises:
+        InvalidLearningRateError: If `learning_rate` is not one positive finite number.
+        InvalidOptionError: If `decay` or `eps` is out of range.
+
+    Example:
+        The first step is ``eta / sqrt(1 - beta)`` against the sign of the gradient.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> optimizer = flows.RMSProp(learning_rate=0.1, decay=0.75, eps=0.0)
+        >>> run = flows.iterate(lambda x: jnp.sum(x**2), jnp.array([1.0, -3.0]), optimizer, steps=1)
+        >>> [f"{x:.2f}" for x in run.final_params.tolist()]
+        ['0.80', '-2.80']
+
+    References:
+        T. Tieleman, G. Hinton, Lecture 6.5: RMSProp, Neural Networks for Machine Learning (2012).
+    """
+
+    learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
+    decay: Scalar = eqx.field(converter=lambda b: fraction(b, "decay", "decay=0.99"), default=0.99)
+    eps: Scalar = eqx.field(
+        converter=lambda e: fraction(e, "eps", "eps=1e-8", zero=True), default=1e-8
+    )
+
+    def squares(self, squares: Params) -> Params:
+        """Themselves."""
+        return squares
+
+    def preconditioner(self, moment: Params, like: Params) -> Params:
+        """``(sqrt(nu) + eps) / eta``."""
+        return jtu.tree_map(
+            lambda nu: (
+                (jnp.sqrt(nu) + self.eps.astype(nu.dtype)) / self.learning_rate.astype(nu.dtype)
+            ),
+            moment,
+        )
+
+
+class ScalarRMSProp(_AbstractRMSProp):
+    r"""RMSProp with one second moment for all parameters: descent with a normalised gradient.
+
+    .. math:: \nu_{n+1} = \beta \nu_n + (1 - \beta)\, |g_n|^2, \qquad
+              \theta_{n+1} = \theta_n - \frac{\eta\, g_n}{\sqrt{\nu_{n+1}} + \epsilon}, \qquad
+              \nu_0 = 0
+
+    One step takes the flow time 1 and costs one gradient.
+
+    Attributes:
+        learning_rate: ``eta`` > 0, in units of parameters: about the length of a step.
+        decay: ``beta``, between 0 and 1 (both excluded).
+        eps: ``epsilon`` >= 0, in units of the gradient.
+
+    Raises:
+        InvalidLearningRateError: If `learning_rate` is not one positive finite number.
+        InvalidOptionError: If `decay` or `eps` is out of range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> optimizer = flows.ScalarRMSProp(learning_rate=0.1, decay=0.75, eps=0.0)
+        >>> run = flows.iterate(lambda x: jnp.sum(x**2), jnp.array([3.0, -4.0]), optimizer, steps=1)
+        >>> [f"{x:.2f}" for x in run.final_params.tolist()]
+        ['2.88', '-3.84']
+
+    References:
+        J. Cohen, A. Damian, A. Talwalkar, J. Z. Kolter, J. D. Lee (2025), arXiv:2410.24206.
+    """
+
+    learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
+    decay: Scalar = eqx.field(converter=lambda b: fraction(b, "decay", "decay=0.99"), default=0.99)
+    eps: Scalar = eqx.field(
+        converter=lambda e: fraction(e, "eps", "eps=1e-8", zero=True), default=1e-8
+    )
+
+    def squares(self, squares: Params) -> Scalar:
+        """Their sum."""
+        leaves = [jnp.sum(leaf) for leaf in jtu.tree_leaves(squares)]
+        return ft.reduce(operator.add, leaves)
+
+    def preconditioner(self, moment: Scalar, like: Params) -> Params:
+        """``(sqrt(nu) + eps) / eta``, the same everywhere."""
+        dtype = real_dtype(like)
+        scale = (jnp.sqrt(moment) + self.eps.astype(dtype)) / self.learning_rate.astype(dtype)
+        return jtu.tree_map(lambda leaf: jnp.full_like(leaf, scale), like)

@@ -1,0 +1,162 @@
+r"""The oscillation at the edge of stability: its covariance, by complementarity one substep ahead.
+
+.. math:: 0 \le X \perp A + B[X] \ge 0
+
+with the critical directions ``U`` (``U^T P U = I``), the covariance ``U X U^T``, what the slack
+``U^T (2P - H) U`` will be without an oscillation, ``A``, and what one adds to it, ``B[X]``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._custom_types import Array, Flag, Float, Params, PyTree, Scalar
+from .._problem import Problem
+from ..curvature.block import by_row, inner_products
+from ..curvature.complementarity import complementarity
+from ..curvature.critical import CriticalDerivatives, pair_places, pairs
+from ..curvature.hessian import Matvec
+from ..curvature.tracking import TrackedEigenpairs
+
+# From here on a direction takes part; the edge is at 2.
+_NEAR = 1.95
+
+
+class Metric:
+    """A point, its gradient, and the Hessian in the metric of the preconditioner.
+
+    Attributes:
+        params: The point.
+        moment: ``nu``, which the preconditioner depends on.
+        gradient: Of the loss.
+        P: The preconditioner's diagonal.
+        root: Its square root.
+        hessian: ``v -> H v``.
+    """
+
+    params: Params
+    moment: PyTree[Any]
+    gradient: Params
+    P: Params
+    root: Params
+    hessian: Matvec
+
+    def __init__(self, problem: Problem, params: Params, moment: PyTree[Any]):
+        self.params, self.moment = params, moment
+        self.gradient, self.hessian = jax.linearize(problem.gradient, params)
+        self.P = problem.optimizer.preconditioner(moment, params)
+        self.root = jtu.tree_map(jnp.sqrt, self.P)
+
+    def matvec(self, v: Params) -> Params:
+        """``P^{-1/2} H P^{-1/2} v``, whose eigenvalues are those of ``P^{-1} H``."""
+        image = self.hessian(jtu.tree_map(jnp.divide, v, self.root))
+        return jtu.tree_map(jnp.divide, image, self.root)
+
+
+class Oscillation(eqx.Module):
+    """The oscillation about a point.
+
+    Attributes:
+        directions: ``U``, rows: the critical ones, and zeros after them.
+        images: ``H U``.
+        covariance: ``X``, shape ``(k, k)``.
+        force: ``grad <H, U X U^T> / 2``.
+        residual: Of the complementarity problem.
+        solved: Whether it is within the tolerance.
+    """
+
+    directions: Params
+    images: Params
+    covariance: Float[Array, "k k"]
+    force: Params
+    residual: Scalar
+    solved: Flag
+
+
+def oscillation(
+    problem: Problem,
+    metric: Metric,
+    tracked: TrackedEigenpairs,
+    drift: Callable[[Params], Params],
+    dt: float,
+) -> Oscillation:
+    """Solve for the oscillation at a point.
+
+    Arguments:
+        problem: The loss and the optimizer.
+        metric: At the point.
+        tracked: The eigenpairs of `metric.matvec`.
+        drift: What drives the centre beside the oscillation, from the directions.
+        dt: How far ahead to look, in steps.
+    """
+    active = tracked.above(_NEAR)
+    k, dtype = len(tracked.values), tracked.values.dtype
+    mask = active.astype(dtype)
+    vectors, images = by_row(mask, tracked.vectors), by_row(mask, tracked.images)
+    directions = jtu.tree_map(lambda rows, r: rows / r[None], vectors, metric.root)
+    images = jtu.tree_map(lambda rows, r: rows * r[None], images, metric.root)
+
+    def nothing() -> tuple[Array, Params, Scalar, Flag]:
+        zero = jnp.zeros((), dtype)
+        force = jtu.tree_map(jnp.zeros_like, metric.params)
+        return jnp.zeros((k, k), dtype), force, zero, jnp.asarray(True)
+
+    def something() -> tuple[Array, Params, Scalar, Flag]:
+        def third(u: Params, v: Params) -> Params:
+            return problem.third_derivative(metric.params, u, v)
+
+        T = CriticalDerivatives(third, directions, jnp.sum(active))
+        inverse = jtu.tree_map(lambda p: 1 / p, metric.P)
+        velocity = jtu.tree_map(jnp.multiply, inverse, drift(directions))
+        A = jnp.diag(2 - tracked.values) + dt * T.along(velocity)
+        B = dt / 2 * T.gram(inverse)
+        if metric.moment is not None:
+            of_drift, of_pairs = _stiffening(problem, metric, directions, images)
+            A, B = A + dt * of_drift, B + dt * of_pairs
+        found = complementarity(A, B, active=active)
+        force = jtu.tree_map(lambda leaf: leaf / 2, T.sum(found.X))
+        return found.X, force, found.residual, found.converged
+
+    return Oscillation(directions, images, *jax.lax.cond(jnp.any(active), something, nothing))
+
+
+def mean_squares(gradient: Params, of: Oscillation) -> Params:
+    """The mean squared gradient of every parameter, ``g^2 + diag(H Sigma H)``."""
+    return jtu.tree_map(
+        lambda g, rows: g**2 + jnp.einsum("ij,i...,j...->...", of.covariance, rows, rows),
+        gradient,
+        of.images,
+    )
+
+
+def _stiffening(
+    problem: Problem, metric: Metric, directions: Params, images: Params
+) -> tuple[Array, Array]:
+    """How ``2 U^T P U`` changes in time: without the oscillation, and by each ``X_kl``."""
+    optimizer, k = problem.optimizer, jtu.tree_leaves(directions)[0].shape[0]
+    first, second = pairs(k)
+
+    def change(squares: Params) -> Params:
+        rate = optimizer.moment_rate(metric.moment, squares)
+        of_moment = lambda moment: optimizer.preconditioner(moment, metric.params)  # noqa: E731
+        return jax.jvp(of_moment, (metric.moment,), (rate,))[1]
+
+    def products(rows: Array) -> Array:
+        return rows[first] * rows[second]
+
+    zero = jtu.tree_map(jnp.zeros_like, metric.gradient)
+    without = change(jtu.tree_map(jnp.square, metric.gradient))
+    # The rate is linear in the squares, but for what it loses: that is in the first one.
+    lost = change(zero)
+    by_pairs = jax.vmap(change)(jtu.tree_map(products, images))
+    by_pairs = jtu.tree_map(lambda rows, leaf: rows - leaf[None], by_pairs, lost)
+    weights = jtu.tree_map(products, directions)
+    place = pair_places(k)
+    of_drift = 2 * inner_products(weights, jtu.tree_map(lambda leaf: leaf[None], without))[:, 0]
+    of_pairs = 2 * inner_products(weights, by_pairs)
+    of_pairs = (of_pairs + of_pairs.T) / 2
+    return of_drift[place], of_pairs[place][:, :, place]

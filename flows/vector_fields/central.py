@@ -1,0 +1,283 @@
+"""The central flow: where an optimizer goes on average while it oscillates at the edge."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._checks import one_of
+from .._custom_types import Array, Float, Integer, Params, PyTree, Scalar
+from .._errors import IncompatibleFlowError, InvalidOptionError
+from .._problem import Problem
+from .._vectors import add, add_scaled, norm, real_dtype, subtract
+from ..curvature.block import inner_products
+from ..curvature.eigen import symmetric_eigen
+from ..curvature.tracking import TrackedEigenpairs, start_tracking, track
+from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
+from ._base import AbstractSteppedFlow
+from ._oscillation import Metric, Oscillation, mean_squares, oscillation
+
+_DRIFTS = ("gradient", "modified")
+# The largest eigenvalue of P^{-1} H at the edge, and by how much it may be beyond it before
+# something must have been missed.
+_EDGE = 2.0
+_OVERSHOOT = 0.05
+# Of the oscillation's variances, relative to the largest: what is less is rounding.
+_NEGLIGIBLE = 1e-5
+
+
+class CentralState(eqx.Module):
+    """A point of the central flow, and all that its next substep needs.
+
+    Attributes:
+        params: The centre.
+        moment: ``nu``.
+        gradient: Of the loss at the centre.
+        tracked: The eigenpairs of ``P^{-1/2} H P^{-1/2}`` near 2, eigenvalues in decreasing order.
+        oscillation: About the centre.
+        failure: What went wrong, as a place in `CentralFlow.failures` plus 1; 0 for nothing.
+        largest_residuals: The largest of the eigenpairs' and of the complementarity problem's.
+        products: Hessian-vector products spent on eigenpairs until now.
+    """
+
+    params: Params
+    moment: PyTree[Any]
+    gradient: Params
+    tracked: TrackedEigenpairs
+    oscillation: Oscillation
+    failure: Integer
+    largest_residuals: Float[Array, " 2"]
+    products: Integer
+
+
+class CentralFlow(AbstractSteppedFlow):
+    r"""The central flow: the path of the oscillation's centre at the edge of stability.
+
+    .. math::
+        \dot\theta = -P^{-1} \left[ \nabla E + \tfrac12 \nabla \langle H, \Sigma \rangle \right],
+        \qquad 0 \le \Sigma \perp 2P - H \ge 0
+
+    per step, with the preconditioner ``P`` (``1/h`` for gradient descent). While the largest
+    eigenvalue of ``P^{-1} H`` is below 2 it is gradient flow. At 2, the edge of stability, the
+    optimizer oscillates with a covariance ``Sigma`` in the critical directions; it is as large as
+    it must be for the eigenvalues not to pass 2, which is a complementarity problem. RMSProp's
+    ``P`` follows the squared gradients, those of the oscillation included,
+
+    .. math:: \dot\nu = \frac{1 - \beta}{\beta}
+              \left[ g^2 + \operatorname{diag}(H \Sigma H) - \nu \right]
+
+    It models the time average of the iterates: `flows.compare` measures its error against the
+    midpoints ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. Time is flow time. It makes its own
+    steps, explicit Euler's, with the complementarity problem posed one substep ahead; solver and
+    step size of the drivers do not apply. One substep costs a gradient, the tracking of the
+    eigenpairs near 2 (about ten Hessian-vector products) and one third derivative for each pair of
+    critical directions; with ``drift="modified"`` one product more.
+
+    Diagnostics at every step: ``predicted_loss``, the time average ``E + <H, Sigma> / 2``;
+    ``predicted_grad_norm``, the root of the mean squared gradient norm; ``sharpness``, the largest
+    eigenvalue of ``P^{-1} H`` (``h`` times the sharpness for gradient descent); ``critical``, how
+    many directions oscillate; ``predicted_variances``, shape ``(size,)``, of the critical
+    directions in decreasing order of eigenvalues, and in a comparison ``measured_squares``, the
+    squares of the iterate's deviations along them, both in units of loss;
+    ``eigenpair_residual`` and ``complementarity_residual``, relative.
+
+    Attributes:
+        drift: ``"gradient"``, or ``"modified"`` to add the second-order drift
+            ``-(h^2 / 2) H g`` of gradient descent in the directions that are not critical. Only
+            for `GradientDescent`.
+        substeps: Euler steps in one optimizer step. At the edge its error falls with their number.
+        size: For how many eigenpairs there is room: two more than directions may become critical.
+
+    Raises:
+        InvalidOptionError: If an attribute is out of range.
+        IncompatibleFlowError: From the drivers, for other optimizers; for the modified drift
+            with another than `GradientDescent`.
+
+    Example:
+        On ``(2/h + y) x^2 / 2 - c y`` the edge is ``y = 0``; there the variance of ``x`` is
+        ``2 c``, and the mean loss exceeds that of the centre by ``2 c / h``.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> h, c = 0.1, 0.3
+        >>> run = flows.solve(
+        ...     lambda p: (2 / h + p[1]) * p[0] ** 2 / 2 - c * p[1], jnp.array([0.0, -0.5]),
+        ...     flows.GradientDescent(h), flows.CentralFlow(), steps=40,
+        ... )
+        >>> print(f"{run.diagnostics['predicted_loss'][-1] - run.loss[-1]:.4f}")
+        6.0000
+
+    References:
+        J. Cohen, A. Damian, A. Talwalkar, J. Z. Kolter, J. D. Lee, Understanding optimization in
+        deep learning with central flows (2025), arXiv:2410.24206. The modified drift is this
+        library's.
+    """
+
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (
+        GradientDescent,
+        RMSProp,
+        ScalarRMSProp,
+    )
+    reference: ClassVar[str] = "midpoint"
+    failures: ClassVar[tuple[str, ...]] = (
+        "eigenpairs_not_converged",
+        "too_many_critical_directions",
+        "sharpness_overshoot",
+        "complementarity_not_solved",
+    )
+    drift: str = eqx.field(static=True, default="gradient")
+    substeps: int = eqx.field(static=True, default=4)
+    size: int = eqx.field(static=True, default=8)
+
+    def __check_init__(self):
+        one_of(self.drift, _DRIFTS, "drift")
+        for name, least in (("substeps", 1), ("size", 3)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InvalidOptionError(
+                    f"{name} must be an integer >= {least}, got {value!r}. "
+                    "Leave it out for the default."
+                )
+
+    @property
+    def name(self) -> str:
+        """`CentralFlow`, and the drift where it is modified."""
+        return "CentralFlow" if self.drift == "gradient" else "CentralFlow(modified)"
+
+    @property
+    def stride(self) -> int:
+        """1."""
+        return 1
+
+    def check(self, optimizer: AbstractOptimizer) -> None:
+        """Refuse the modified drift for an optimizer whose drift it is not."""
+        if self.drift == "modified" and not isinstance(optimizer, GradientDescent):
+            raise IncompatibleFlowError(
+                'drift="modified" is the second-order drift of gradient descent, not of '
+                f"{type(optimizer).__name__}. Leave it out, or use flows.GradientDescent."
+            )
+
+    def init(self, problem: Problem, params: Params) -> CentralState:
+        """The point, with eigenpairs from random vectors."""
+        squares = jtu.tree_map(jnp.square, problem.gradient(params))
+        metric = Metric(problem, params, problem.optimizer.first_moment(squares))
+        tracked = start_tracking(metric.matvec, params, self.size, _EDGE)
+        none = jnp.zeros(2, real_dtype(params))
+        return self._state(problem, metric, tracked, none, jnp.zeros((), int))
+
+    def advance(self, problem: Problem, y: CentralState) -> CentralState:
+        """One substep of Euler's."""
+        dt = 1 / self.substeps
+        squares = mean_squares(y.gradient, y.oscillation)
+        rate = problem.optimizer.moment_rate(y.moment, squares)
+        params = add_scaled(y.params, dt, self._step(problem, y))
+        moment = jtu.tree_map(lambda nu, r: nu + dt * r, y.moment, rate)
+        metric = Metric(problem, params, moment)
+        tracked = track(metric.matvec, y.tracked, _EDGE)
+        return self._state(problem, metric, tracked, y.largest_residuals, y.products)
+
+    def velocity(self, problem: Problem, y: CentralState) -> Params:
+        """``d theta / dt``, in parameters per flow time."""
+        h = problem.optimizer.step_time
+        return jtu.tree_map(lambda v: v / h.astype(v.dtype), self._step(problem, y))
+
+    def params(self, y: CentralState) -> Params:
+        """The centre."""
+        return y.params
+
+    def failure(self, y: CentralState) -> Integer:
+        """What went wrong on the way to this state."""
+        return y.failure
+
+    def stats(self, y: CentralState) -> dict[str, Scalar]:
+        """The largest residuals met, and the products spent on eigenpairs."""
+        eigenpairs, complementarity = y.largest_residuals
+        return {
+            "eigenpair_residual": eigenpairs,
+            "complementarity_residual": complementarity,
+            "hessian_vector_products": y.products,
+        }
+
+    def diagnostics(self, problem: Problem, y: CentralState) -> dict[str, Array]:
+        """The predictions, and what they rest on."""
+        z, X = y.tracked.values, y.oscillation.covariance
+        variances, (sizes, _) = jnp.diagonal(X), symmetric_eigen(X)
+        squares = jtu.tree_leaves(mean_squares(y.gradient, y.oscillation))
+        return {
+            "predicted_loss": problem.value(y.params) + jnp.sum(z * variances) / 2,
+            "predicted_grad_norm": jnp.sqrt(sum(map(jnp.sum, squares), start=jnp.zeros_like(z[0]))),
+            "sharpness": z[0],
+            "critical": jnp.sum(sizes > _NEGLIGIBLE * sizes[-1]).astype(z.dtype),
+            "predicted_variances": variances,
+            "eigenpair_residual": _eigenpair_residual(y.tracked),
+            "complementarity_residual": y.oscillation.residual,
+        }
+
+    def measured(self, problem: Problem, y: CentralState, iterate: Params) -> dict[str, Array]:
+        """``(u_i^T P (theta_n - theta))^2`` along the critical directions."""
+        P = problem.optimizer.preconditioner(y.moment, y.params)
+        deviation = jtu.tree_map(lambda p, a, b: (p * (a - b))[None], P, iterate, y.params)
+        along = inner_products(y.oscillation.directions, deviation)
+        return {"measured_squares": along[:, 0] ** 2}
+
+    def _step(self, problem: Problem, y: CentralState) -> Params:
+        """How the centre changes in a step."""
+        metric = Metric(problem, y.params, y.moment)
+        push = add(self._drift(metric, y.oscillation.directions), y.oscillation.force)
+        return jtu.tree_map(lambda d, p: -d / p, push, metric.P)
+
+    def _drift(self, metric: Metric, directions: Params) -> Params:
+        """What drives the centre apart from the oscillation, in units of the gradient."""
+        if self.drift == "gradient":
+            return metric.gradient
+        # U U^T P projects on the critical directions, where the complementarity rules.
+        gradient = metric.gradient
+        weights = inner_products(directions, jtu.tree_map(lambda g: g[None], gradient))[:, 0]
+        critical = jtu.tree_map(
+            lambda rows, p: p * jnp.tensordot(weights, rows, axes=1), directions, metric.P
+        )
+        step = jtu.tree_map(lambda g, p: g / p, subtract(gradient, critical), metric.P)
+        return add_scaled(gradient, 0.5, metric.hessian(step))
+
+    def _state(
+        self,
+        problem: Problem,
+        metric: Metric,
+        tracked: TrackedEigenpairs,
+        largest_residuals: Array,
+        products: Integer,
+    ) -> CentralState:
+        """The state at a point: find the oscillation, and look whether all is well."""
+
+        def drift(directions: Params) -> Params:
+            return self._drift(metric, directions)
+
+        found = oscillation(problem, metric, tracked, drift, 1 / self.substeps)
+        residuals = jnp.stack([_eigenpair_residual(tracked), found.residual])
+        wrong = jnp.stack(
+            [
+                ~tracked.converged,
+                ~tracked.complete,
+                tracked.values[0] > _EDGE + _OVERSHOOT,
+                ~found.solved,
+            ]
+        )
+        # A loss that is not a number is for the driver to report.
+        failed = jnp.any(wrong) & jnp.isfinite(norm(metric.gradient))
+        return CentralState(
+            metric.params,
+            metric.moment,
+            metric.gradient,
+            tracked,
+            found,
+            jnp.where(failed, 1 + jnp.argmax(wrong), 0),
+            jnp.maximum(largest_residuals, residuals),
+            products + tracked.matvecs,
+        )
+
+
+def _eigenpair_residual(tracked: TrackedEigenpairs) -> Scalar:
+    """The largest residual of the pairs near the edge, in units of the edge."""
+    near = tracked.above(0.9 * _EDGE)
+    return jnp.max(jnp.where(near, tracked.residuals, 0)) / _EDGE

@@ -1,0 +1,155 @@
+"""The rod flow: the midpoint of two iterates, and half of what lies between them."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._custom_types import Array, Params
+from .._errors import InvalidOptionError
+from .._problem import Problem
+from .._vectors import add, add_scaled, norm, scaled, subtract
+from ..curvature.block import combined, inner_products
+from ..curvature.eigen import symmetric_eigen
+from ..optimizers import AbstractOptimizer, GradientDescent
+from ._base import AbstractSteppedFlow
+
+
+class RodState(eqx.Module):
+    """A rod.
+
+    Attributes:
+        centre: Its centre.
+        half: Half of it: from the centre to one end.
+    """
+
+    centre: Params
+    half: Params
+
+
+class RodFlow(AbstractSteppedFlow):
+    r"""The rod flow of gradient descent: two successive iterates as the ends of a rod.
+
+    .. math::
+        \dot w = -\tfrac h2 (g_+ + g_-) - \tfrac{h^2}{8} (H_+ + H_-)(g_+ + g_-), \qquad
+        \dot\Sigma = \tfrac{h^2}{4} (g_+ g_+^T + g_- g_-^T) - 2 \Sigma, \qquad
+        \Sigma \approx \delta \delta^T
+
+    per step, with gradient and Hessian at both ends ``w + delta`` and ``w - delta``, from
+    ``w = theta_0 - h g / 2`` and ``delta = -h g / 2``. It needs no eigenvalues: below the edge of
+    stability ``delta`` is half a step and the centre follows the modified flow of second order; at
+    the edge it grows along the direction that has become unstable. It has one direction only, so
+    that it is less good where a second one is at the edge.
+
+    It models the average of the iterates: `flows.compare` measures its error against the midpoints
+    ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. Time is flow time.
+
+    It makes its own steps, explicit Euler's, with ``delta`` the leading direction of the covariance
+    by a Gram matrix of size 3; solver and step size of the drivers do not apply. A substep costs
+    two gradients and two Hessian-vector products.
+
+    Diagnostics at every step: ``predicted_loss``, the mean of both ends; ``amplitude``,
+    ``|delta|``, in units of the parameters; in a comparison also ``measured_amplitude``, how far
+    the iterate is from the centre along ``delta``.
+
+    Attributes:
+        substeps: Euler steps in one optimizer step, at least 2.
+
+    Raises:
+        InvalidOptionError: If `substeps` is not such an integer.
+        IncompatibleFlowError: From the drivers, if the optimizer is not `GradientDescent`.
+
+    Example:
+        On ``S x^2 / 2 - Q x^4 / 4`` with ``S h > 2`` descent has a two-cycle; the square of its
+        amplitude, and of the rod's, is ``(S - 2/h) / Q``.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.solve(
+        ...     lambda x: 3 * x**2 / 2 - x**4 / 8, jnp.array(0.1), flows.GradientDescent(0.75),
+        ...     flows.RodFlow(), steps=60,
+        ... )
+        >>> print(f"{run.diagnostics['amplitude'][-1] ** 2:.5f}")
+        0.66667
+
+    References:
+        E. Regis, S. Chewi, Rod flow: a continuous-time model for gradient descent at the edge of
+        stability (2026), arXiv:2602.01480.
+    """
+
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
+    reference: ClassVar[str] = "midpoint"
+    substeps: int = eqx.field(static=True, default=4)
+
+    def __check_init__(self):
+        count = self.substeps
+        if not isinstance(count, int) or isinstance(count, bool) or count < 2:
+            raise InvalidOptionError(
+                f"substeps must be an integer >= 2, got {count!r}: an Euler step of the covariance "
+                "may be half an optimizer step at most. Leave it out for the default."
+            )
+
+    @property
+    def name(self) -> str:
+        """`RodFlow`."""
+        return "RodFlow"
+
+    @property
+    def stride(self) -> int:
+        """1."""
+        return 1
+
+    def init(self, problem: Problem, params: Params) -> RodState:
+        """Between the point and the next iterate."""
+        half = scaled(-problem.optimizer.step_time / 2, problem.gradient(params))
+        return RodState(add(params, half), half)
+
+    def advance(self, problem: Problem, y: RodState) -> RodState:
+        """One substep of Euler's."""
+        dt, h = 1 / self.substeps, problem.optimizer.step_time
+        step, (above, below) = self._step(problem, y)
+        parts = [scaled((1 - 2 * dt) ** 0.5, y.half)]
+        parts += [scaled(h * dt**0.5 / 2, gradient) for gradient in (above, below)]
+        rows = jtu.tree_map(lambda *leaves: jnp.stack(leaves), *parts)
+        # Sum of their outer products; its leading direction is a combination of them.
+        _, vectors = symmetric_eigen(inner_products(rows, rows))
+        leading = vectors[:, -1]
+        leading = jnp.where(leading[0] < 0, -leading, leading)
+        half = jtu.tree_map(lambda leaf: leaf[0], combined(leading[None], rows))
+        return RodState(add_scaled(y.centre, dt, step), half)
+
+    def velocity(self, problem: Problem, y: RodState) -> Params:
+        """Of the centre, in parameters per flow time."""
+        return scaled(1 / problem.optimizer.step_time, self._step(problem, y)[0])
+
+    def params(self, y: RodState) -> Params:
+        """The centre."""
+        return y.centre
+
+    def diagnostics(self, problem: Problem, y: RodState) -> dict[str, Array]:
+        """What it predicts."""
+        ends = add(y.centre, y.half), subtract(y.centre, y.half)
+        return {
+            "predicted_loss": (problem.value(ends[0]) + problem.value(ends[1])) / 2,
+            "amplitude": norm(y.half),
+        }
+
+    def measured(self, problem: Problem, y: RodState, iterate: Params) -> dict[str, Array]:
+        """How far the iterate is from the centre along the rod."""
+        one, other = (
+            jtu.tree_map(lambda leaf: leaf[None], v) for v in (y.half, subtract(iterate, y.centre))
+        )
+        length = norm(y.half)
+        along = jnp.abs(inner_products(one, other)[0, 0])
+        return {"measured_amplitude": along / jnp.where(length > 0, length, 1)}
+
+    def _step(self, problem: Problem, y: RodState) -> tuple[Params, tuple[Params, Params]]:
+        """How the centre changes in a step, and the gradients at both ends."""
+        h = problem.optimizer.step_time
+        above, product_above = jax.linearize(problem.gradient, add(y.centre, y.half))
+        below, product_below = jax.linearize(problem.gradient, subtract(y.centre, y.half))
+        both = add(above, below)
+        bend = add(product_above(both), product_below(both))
+        return add_scaled(scaled(-h / 2, both), -(h**2) / 8, bend), (above, below)

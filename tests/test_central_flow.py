@@ -1,0 +1,244 @@
+"""The central flow: closed forms at the edge, the page of problem P2, and how it fails."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import flows
+
+H, C = 0.1, 0.3
+
+
+def toy(p):
+    """The edge is y = 0; there descent has the two-cycle x = +- sqrt(2 c)."""
+    return (2 / H + p["y"]) * p["x"] ** 2 / 2 - C * p["y"]
+
+
+@pytest.fixture(scope="module")
+def at_the_edge():
+    start = {"x": jnp.array(1e-3), "y": jnp.array(-0.5)}
+    return flows.compare(toy, start, flows.GradientDescent(H), [flows.CentralFlow()], 400)
+
+
+def test_the_toy_in_closed_form(at_the_edge):
+    flow = at_the_edge.trajectories["CentralFlow"]
+    numbers = flow.diagnostics
+    # Before the edge it is gradient flow: y grows by c h in a step.
+    np.testing.assert_allclose(flow.params["y"][:10], -0.5 + C * H * np.arange(10), rtol=1e-4)
+    assert numbers["critical"][10] == 0
+    # At the edge X = P sigma^2 with sigma^2 = 2 c; the mean loss exceeds the centre's by 2 c / h.
+    np.testing.assert_allclose(numbers["predicted_variances"][-1, 0], 2 * C / H, rtol=1e-6)
+    np.testing.assert_allclose(numbers["predicted_loss"][-1] - flow.loss[-1], 2 * C / H, rtol=1e-6)
+    np.testing.assert_allclose(flow.params["y"][-1], 0, atol=1e-6)
+    assert numbers["critical"][-1] == 1
+    np.testing.assert_allclose(numbers["sharpness"][-1], 2, atol=1e-7)
+    assert np.all(numbers["sharpness"] < 2 + 1e-6)
+    # H delta = (2/h) x, and the centre's own gradient is c along y.
+    squares = C**2 + (2 / H) ** 2 * 2 * C
+    np.testing.assert_allclose(numbers["predicted_grad_norm"][-1] ** 2, squares, rtol=1e-6)
+
+
+def test_it_is_compared_with_the_midpoints(at_the_edge):
+    run = at_the_edge
+    assert run.trajectories["CentralFlow"].reference == "midpoint"
+    w = np.stack([run.iterates.params[k] for k in ("x", "y")], axis=1)
+    centre = np.stack([run.trajectories["CentralFlow"].params[k] for k in ("x", "y")], axis=1)
+    midpoints = (w[:-2] + 2 * w[1:-1] + w[2:]) / 4
+    expected = np.linalg.norm(centre[1:-1] - midpoints, axis=1)
+    np.testing.assert_allclose(run.errors["CentralFlow"][1:-1], expected, atol=1e-14)
+    # The last one takes a step more than was asked for.
+    further = flows.iterate(
+        toy, {k: v[-1] for k, v in run.iterates.params.items()}, flows.GradientDescent(H), 1
+    ).final_params
+    last = (w[-2] + 2 * w[-1] + np.array([further["x"], further["y"]])) / 4
+    np.testing.assert_allclose(
+        run.errors["CentralFlow"][-1], np.linalg.norm(centre[-1] - last), atol=1e-14
+    )
+    assert "its error is the distance from their midpoints" in str(run)
+
+
+def test_what_the_iterates_do_is_measured_beside(at_the_edge):
+    run = at_the_edge
+    squares = run.trajectories["CentralFlow"].diagnostics["measured_squares"][:, 0]
+    deviation = np.asarray(run.iterates.params["x"] - run.trajectories["CentralFlow"].params["x"])
+    # u = sqrt(h) e_x, so that (u P delta)^2 = delta^2 / h.
+    critical = np.asarray(run.trajectories["CentralFlow"].diagnostics["sharpness"]) > 1.95
+    expected = (deviation**2 / H)[critical]
+    np.testing.assert_allclose(squares[critical], expected, rtol=1e-6, atol=1e-15)
+
+
+def test_on_the_two_cycle_what_is_measured_is_what_is_predicted():
+    start = {"x": jnp.array((2 * C) ** 0.5), "y": jnp.array(0.0)}
+    iterates = flows.iterate(toy, start, flows.GradientDescent(H), 50)
+    np.testing.assert_allclose(np.abs(iterates.params["x"]), (2 * C) ** 0.5, rtol=1e-12)
+    centre = {"x": jnp.array(1e-3), "y": jnp.array(0.0)}
+    flow = flows.compare(toy, centre, flows.GradientDescent(H), [flows.CentralFlow()], 400)
+    predicted = flow.trajectories["CentralFlow"].diagnostics["predicted_loss"][-1]
+    np.testing.assert_allclose(jnp.mean(iterates.loss), predicted, rtol=1e-6)
+
+
+def bowl(p, eigenvalues):
+    return jnp.sum(eigenvalues * p**2) / 2
+
+
+def test_scalar_rmsprop_in_closed_form():
+    """At the edge the root of nu is eta lambda / 2, and the variance X = eta^2 lambda / 8."""
+    eta, eigenvalues = 0.01, jnp.arange(1.0, 7.0)
+    run = flows.solve(
+        bowl,
+        jnp.ones(6) / 10,
+        flows.ScalarRMSProp(eta, 0.9, 0.0),
+        flows.CentralFlow(),
+        500,
+        args=eigenvalues,
+    )
+    variances = run.diagnostics["predicted_variances"][-1]
+    np.testing.assert_allclose(variances, [eta**2 * 6 / 8, *[0] * 7], atol=2e-8)
+    assert run.diagnostics["critical"][-1] == 1
+
+
+def test_rmsprop_in_closed_form():
+    """The two-cycle of one dimension has x^2 = eta^2 / 4, with the root of nu eta lambda / 2."""
+    eta, slope = 0.01, jnp.array([5.0])
+    optimizer = flows.RMSProp(eta, 0.99, 0.0)
+    flow = flows.solve(bowl, jnp.array([0.3]), optimizer, flows.CentralFlow(), 800, args=slope)
+    # The variance of x is X / P with P = sqrt(nu) / eta = lambda / 2.
+    variance = flow.diagnostics["predicted_variances"][-1, 0] / (5 / 2)
+    np.testing.assert_allclose(variance, eta**2 / 4, rtol=1e-3)
+    np.testing.assert_allclose(flow.diagnostics["sharpness"][-1], 2, rtol=1e-6)
+    assert flow.ts[-1] == 800
+
+
+def two_directions(p):
+    """Two of them at the edge at once, coupled to what drives them there."""
+    x, y, z = p
+    return (19.9 + y) * x**2 / 2 + (19.8 + y + x) * z**2 / 2 - C * y
+
+
+def test_vmap_over_rates_float32_and_more_than_one_direction():
+    rates = jnp.array([0.1, 0.101], jnp.float32)
+    start = jnp.array([0.0, -0.2, 0.0], jnp.float32)
+
+    @jax.jit
+    @jax.vmap
+    def run(h):
+        flow = flows.CentralFlow(size=4)
+        return flows.solve(two_directions, start, flows.GradientDescent(h), flow, 60)
+
+    found = run(rates)
+    assert found.loss.dtype == jnp.float32
+    assert np.all(found.diagnostics["sharpness"] < 2 * 1.005)
+    # Both eigenvalues rise with y alone, so that the larger one rules: the other one cannot pass.
+    assert np.all(found.diagnostics["critical"][:, -1] >= 1)
+    alone = flows.solve(
+        two_directions, start, flows.GradientDescent(rates[1]), flows.CentralFlow(size=4), 60
+    )
+    np.testing.assert_allclose(found.loss[1], alone.loss, rtol=1e-4)
+
+
+def test_substeps_are_euler_s_steps():
+    """Below the edge y grows at c per flow time whatever their number, and x shrinks by each."""
+    start = {"x": jnp.array(0.2), "y": jnp.array(-9.0)}
+    run = flows.solve(toy, start, flows.GradientDescent(H), flows.CentralFlow(substeps=2), 1)
+    assert run.stats["num_steps"] == 2
+    x, y = 0.2, -9.0
+    for _ in range(2):
+        x, y = x - H / 2 * (2 / H + y) * x, y - H / 2 * (x**2 / 2 - C)
+    np.testing.assert_allclose([run.final_params["x"], run.final_params["y"]], [x, y], rtol=1e-12)
+
+
+FAILURES = {
+    "sharpness_overshoot": (lambda p: 15 * p[0] ** 2 + p[1], 8),
+    "too_many_critical_directions": (lambda p: 9.8 * jnp.sum(p**2) - p[0], 3),
+    # A quadratic just beyond the edge: nothing that oscillates makes it flatter.
+    "complementarity_not_solved": (lambda p: 10.1 * p[0] ** 2 + p[1] ** 2 / 2, 8),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_have_names(name):
+    loss, size = FAILURES[name]
+    run = flows.solve(
+        loss,
+        jnp.full(6, 0.1),
+        flows.GradientDescent(H),
+        flows.CentralFlow(size=size),
+        5,
+        throw=False,
+    )
+    assert run.result == getattr(flows.RESULTS, name)
+    assert int(run.last_step) == 0
+    assert np.isfinite(run.loss[0])
+
+
+def test_divergence_is_the_loss_s_own():
+    run = flows.solve(
+        lambda p: jnp.sum(jnp.log(p)),
+        jnp.array([0.55, 2.0]),
+        flows.GradientDescent(H),
+        flows.CentralFlow(),
+        5,
+        throw=False,
+    )
+    assert run.result == flows.RESULTS.diverged
+
+
+def test_zero_gradient_stays():
+    run = flows.solve(
+        lambda p: jnp.sum(p**2), jnp.zeros(3), flows.GradientDescent(H), flows.CentralFlow(), 3
+    )
+    assert np.all(run.params == 0)
+
+
+def test_its_velocity_is_the_gradient_before_the_edge():
+    p = jnp.array([0.3, -0.2])
+    velocity = flows.vector_field(
+        lambda p: jnp.sum(p**4), p, flows.GradientDescent(H), flows.CentralFlow()
+    )
+    np.testing.assert_allclose(velocity, -4 * p**3, rtol=1e-12)
+
+
+def test_errors_teach():
+    flow = flows.CentralFlow()
+    with pytest.raises(flows.IncompatibleFlowError, match='Compare it with mode="trajectory"'):
+        flows.compare(toy, jnp.ones(2), flows.GradientDescent(H), flow, 1, mode="per_step")
+    with pytest.raises(flows.IncompatibleFlowError, match=r"Leave it out, or use flows\.Gradient"):
+        flows.solve(toy, jnp.ones(2), flows.RMSProp(H), flows.CentralFlow("modified"), 1)
+    with pytest.raises(flows.IncompatibleFlowError, match=r"Run it with flows\.solve"):
+        flow.vector_field(None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(flows.InvalidOptionError, match="drift must be one of"):
+        flows.CentralFlow("cubic")
+    for option in ({"substeps": 0}, {"size": 2}, {"size": 8.0}):
+        with pytest.raises(flows.InvalidOptionError, match="must be an integer >="):
+            flows.CentralFlow(**option)
+
+
+@pytest.mark.slow
+def test_problem_p2_of_the_page():
+    """The values of the page, which other codes agree on within 3e-4."""
+    p = flows.problems.edge_of_stability()
+    models = [flows.CentralFlow(), flows.CentralFlow("modified"), flows.RodFlow()]
+    run = flows.compare(p.loss, p.start, flows.GradientDescent(0.2), models, 600, args=p.args)
+    central, modified, rod = run.trajectories.values()
+    steps = np.array([100, 180, 200, 250, 300, 400, 500, 599])
+    losses = [0.76480279, 0.29930735, 0.23841153, 0.13803466, 0.084677401, 0.037910555]
+    np.testing.assert_allclose(central.loss[steps], [*losses, 0.018372387, 0.0096644239], rtol=2e-4)
+    excess = [0, 0, 0.0221679, 0.0396924, 0.0387467, 0.0318199, 0.0216575, 0.0149592]
+    predicted = central.diagnostics["predicted_loss"][steps] - central.loss[steps]
+    np.testing.assert_allclose(predicted, excess, rtol=6e-3)
+    critical = np.asarray(central.diagnostics["critical"])
+    assert [int(np.argmax(critical >= n)) for n in (1, 2, 3)] == [182, 228, 394]
+    assert np.max(central.diagnostics["sharpness"]) < 2 * 1.005
+    at = np.array([100, 200, 250, 300, 350, 400])
+    for flow, distances in (
+        ("CentralFlow", [0.070, 0.124, 0.273, 0.352, 0.232, 0.268]),
+        ("CentralFlow(modified)", [0.015, 0.061, 0.244, 0.326, 0.186, 0.226]),
+    ):
+        np.testing.assert_allclose(run.errors[flow][at], distances, atol=1.5e-3)
+    at = np.array([100, 200, 250, 300, 400, 500])
+    rods = [0.0136, 0.0136, 0.0153, 0.471, 0.637, 0.865]
+    np.testing.assert_allclose(run.errors["RodFlow"][at], rods, atol=1e-3)
+    amplitudes = [0.020688, 0.013360, 0.011829, 0.0087896, 0.0062921, 0.0036644]
+    np.testing.assert_allclose(rod.diagnostics["amplitude"][steps[:6]], amplitudes, rtol=1e-4)
+    assert modified.successful

@@ -1,0 +1,67 @@
+"""RMSProp against optax and against a loop by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import flows
+
+
+def loss(tree):
+    return jnp.sum(jnp.cosh(tree["a"])) + tree["a"][0] * tree["b"] ** 2
+
+
+START = {"a": jnp.array([0.3, -1.0]), "b": jnp.array(0.5)}
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.99])
+def test_its_iterates_are_those_of_optax(decay):
+    transformation = optax.rmsprop(0.05, decay=decay, eps=1e-3, eps_in_sqrt=False)
+    params, state = START, transformation.init(START)
+    for _ in range(20):
+        updates, state = transformation.update(jax.grad(loss)(params), state)
+        params = optax.apply_updates(params, updates)
+    run = flows.iterate(loss, START, flows.RMSProp(0.05, decay, 1e-3), 20)
+    for key in START:
+        np.testing.assert_allclose(run.final_params[key], params[key], rtol=1e-13)
+
+
+def test_the_scalar_one_by_hand():
+    x, nu = np.array([3.0, -4.0]), 0.0
+    run = flows.iterate(
+        lambda x: x[0] ** 2 + 3 * x[1] ** 2, jnp.asarray(x), flows.ScalarRMSProp(0.1, 0.8, 0.01), 9
+    )
+    for n in range(9):
+        g = np.array([2 * x[0], 6 * x[1]])
+        nu = 0.8 * nu + 0.2 * (g @ g)
+        x = x - 0.1 * g / (np.sqrt(nu) + 0.01)
+        np.testing.assert_allclose(run.params[n + 1], x, rtol=1e-13)
+    np.testing.assert_allclose(run.ts, np.arange(10))
+
+
+@pytest.mark.parametrize("kind", [flows.RMSProp, flows.ScalarRMSProp])
+def test_what_flows_ask_of_it(kind):
+    """One step is -P^-1 g with the moment after its update, whose rate is that of the average."""
+    optimizer, g = kind(0.1, 0.9, 1e-3), jnp.array([0.3, -2.0])
+    squares = g**2
+    moment = optimizer.first_moment(squares)
+    stepped = flows.iterate(lambda x: x @ g, jnp.zeros(2), optimizer, 1).final_params
+    np.testing.assert_allclose(stepped, -g / optimizer.preconditioner(moment, g), rtol=1e-13)
+    # (1 - beta) / beta (s - nu), where it has settled: nothing
+    settled = optimizer.first_moment(squares / 0.1)
+    rate = optimizer.moment_rate(settled, squares)
+    np.testing.assert_allclose(rate, 0, atol=1e-15)
+
+
+def test_errors_teach():
+    for option in ({"decay": 1.0}, {"decay": 0}, {"eps": -1e-8}, {"decay": 2.0}):
+        with pytest.raises(flows.InvalidOptionError, match="must lie between 0 and 1"):
+            flows.RMSProp(0.1, **option)
+    with pytest.raises(flows.InvalidOptionError, match="decay must be one real number"):
+        flows.ScalarRMSProp(0.1, decay=jnp.ones(2))
+    with pytest.raises(flows.InvalidOptionError, match="eps must be a number, got 'small'"):
+        flows.RMSProp(0.1, eps="small")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(flows.InvalidLearningRateError, match="learning_rate must be one"):
+        flows.RMSProp(-0.1)
