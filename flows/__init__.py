@@ -40,8 +40,8 @@ from ._results import Comparison as Comparison
 from ._results import Trajectory as Trajectory
 from ._solve import solve as solve
 from ._storage import load as load
-from ._track import Tracker as Tracker
 from ._track import track as track
+from ._tracker import Tracker as Tracker
 from ._vector_field import vector_field as vector_field
 from .curvature import AbstractCurvature as AbstractCurvature
 from .curvature import Dense as Dense

@@ -34,6 +34,7 @@ LAYERS = {
     "_storage": 6,
     "_iterate": 6,
     "_track": 6,
+    "_tracker": 5,
     "_solve": 7,
     "_vector_field": 8,
     "_per_step": 8,
