@@ -93,12 +93,12 @@ def one_of(value: Any, allowed: tuple[Any, ...], name: str) -> None:
         raise InvalidOptionError(f"{name} must be one of {listed}; got {value!r}.")
 
 
-def split_params(params: Params) -> tuple[PyTree[Any], PyTree[Any]]:
+def split_params(params: Params, *, finite: bool = True) -> tuple[PyTree[Any], PyTree[Any]]:
     """Split parameters into the floating-point leaves that move and the rest, which stays.
 
     Arrays and Python floats move. Inside an Equinox module Python scalars are settings (a dropout
     rate, say) and stay, as do functions and strings everywhere. All moving leaves must be finite
-    and share one dtype, float32 or float64.
+    (unless `finite` is False) and share one dtype, float32 or float64.
 
     Raises:
         InvalidParametersError: naming the leaf and the remedy.
@@ -114,7 +114,7 @@ def split_params(params: Params) -> tuple[PyTree[Any], PyTree[Any]]:
             "Pass for example jnp.zeros(2), or a tree of such arrays."
         )
     for path, leaf in leaves:
-        _check_leaf(jtu.keystr(path) or "params", leaf)
+        _check_leaf(jtu.keystr(path) or "params", leaf, finite)
     first_path, first = leaves[0]
     for path, leaf in leaves[1:]:
         if leaf.dtype != first.dtype:
@@ -133,7 +133,7 @@ def _numbers_to_arrays(leaf: Any) -> Any:
     return leaf
 
 
-def _check_leaf(name: str, leaf: Any) -> None:
+def _check_leaf(name: str, leaf: Any, finite: bool) -> None:
     if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
         raise InvalidParametersError(
             f"leaf {name} is complex ({leaf.dtype}), but an optimizer moves real parameters. "
@@ -149,7 +149,7 @@ def _check_leaf(name: str, leaf: Any) -> None:
             f"leaf {name} has dtype {leaf.dtype}; an integrator needs float32 or float64. "
             "Cast it: x.astype(jnp.float32)."
         )
-    if not is_traced(leaf) and not bool(np.all(np.isfinite(np.asarray(leaf)))):
+    if finite and not is_traced(leaf) and not bool(np.all(np.isfinite(np.asarray(leaf)))):
         raise InvalidParametersError(
             f"leaf {name} is not finite at the start. Replace its NaN or infinite entries."
         )

@@ -1,5 +1,6 @@
 """Saving a run to one ``.npz`` file: its arrays, and everything else as JSON beside them."""
 
+import dataclasses
 import json
 import pathlib
 import zipfile
@@ -14,6 +15,7 @@ import numpy as np
 from ._checks import split_params
 from ._custom_types import Params, PyTree
 from ._errors import StorageError
+from ._regime_report import RegimeReport
 from ._results import RESULTS, Comparison, Label, Trajectory, require_single
 
 _FORMAT = "descentflows-1"
@@ -65,8 +67,22 @@ def save(run: Comparison | Trajectory, path: str | pathlib.Path) -> pathlib.Path
     return path
 
 
-def load(path: str | pathlib.Path, *, like: Params | None = None) -> Comparison | Trajectory:
-    """Read a run that `Comparison.save` or `Trajectory.save` wrote.
+def save_report(report: RegimeReport, path: str | pathlib.Path) -> pathlib.Path:
+    """Write a report to `path`, with the suffix ``.npz``."""
+    path = pathlib.Path(path)
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    names = [field.name for field in dataclasses.fields(report) if field.name != "parameters"]
+    arrays = {name: np.asarray(getattr(report, name)) for name in names}
+    kind = type(report).__name__
+    metadata = {"format": _FORMAT, "kind": kind, "parameters": report.parameters, "parts": []}
+    np.savez_compressed(path, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
+    return path
+
+
+def load(
+    path: str | pathlib.Path, *, like: Params | None = None
+) -> Comparison | Trajectory | RegimeReport:
+    """Read what `Comparison.save`, `Trajectory.save` or `RegimeReport.save` wrote.
 
     Arrays keep their shapes, dtypes and units (times are flow times). Parameters come back as the
     dicts, lists and tuples that they were saved as; of any other structure (an Equinox module,
@@ -77,7 +93,7 @@ def load(path: str | pathlib.Path, *, like: Params | None = None) -> Comparison 
         like: Parameters of the structure that was saved, for example those the run started from.
 
     Returns:
-        The `flows.Comparison` (or `flows.Trajectory`).
+        The `flows.Comparison` (or `flows.Trajectory`, or `flows.RegimeReport`).
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -111,6 +127,9 @@ def load(path: str | pathlib.Path, *, like: Params | None = None) -> Comparison 
             f"{path} was not written by this version of descentflows ({error}). "
             "Write runs with run.save(path)."
         ) from error
+    if metadata["kind"] == "RegimeReport":
+        columns = {name: jnp.asarray(array) for name, array in arrays.items() if name != "metadata"}
+        return RegimeReport(**columns, parameters=metadata["parameters"])
     parts = [
         _unpack(part, f"part{place}", arrays, like) for place, part in enumerate(metadata["parts"])
     ]

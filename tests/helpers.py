@@ -73,3 +73,19 @@ def tanh_network(key_integer=0):
         return jnp.mean((out - Y) ** 2)
 
     return loss, start
+
+
+def deep_linear_network():
+    """A 6-6-6-6-6 linear network, 144 parameters on 40 random points: loss and start."""
+    random = np.random.default_rng(0)
+    start = [jnp.asarray(0.9 * random.standard_normal((6, 6)) / np.sqrt(6)) for _ in range(4)]
+    X = jnp.asarray(random.standard_normal((40, 6)))
+    Y = X @ jnp.asarray(random.standard_normal((6, 6)))
+
+    def loss(layers):
+        out = X
+        for layer in layers:
+            out = out @ layer
+        return jnp.mean(jnp.sum((out - Y) ** 2, axis=1)) / 2
+
+    return loss, start

@@ -27,10 +27,14 @@ LAYERS = {
     "_windows": 5,
     "_step_size": 1,
     "_integrator": 5,
+    "_measure": 5,
+    "_regime_report": 5,
     "_substeps": 6,
     "_table": 6,
     "_storage": 6,
     "_iterate": 6,
+    "_track": 6,
+    "_tracker": 5,
     "_solve": 7,
     "_vector_field": 8,
     "_per_step": 8,
@@ -46,7 +50,7 @@ LAYERS = {
 @pytest.mark.parametrize(
     ("package", "absent"),
     [
-        ("flows", ["matplotlib", "sympy", "sklearn", "tqdm", "symbolic", "flax"]),
+        ("flows", ["matplotlib", "sympy", "sklearn", "tqdm", "symbolic", "flax", "optax"]),
         ("symbolic", ["jax", "matplotlib", "flows"]),
         ("flows.problems", ["sklearn", "matplotlib", "sympy"]),
     ],

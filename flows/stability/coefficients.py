@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Complex, Int
 
 from .._checks import is_traced
-from .._custom_types import Array, Float, Loss, Params, PyTree, Scalar
+from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import IncompatibleFlowError, InvalidOptimizerError, InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size, unravel
@@ -283,16 +283,17 @@ def _coefficients(problem: Problem, params: Params, k: int) -> StabilityCoeffici
         gradient_components=components,
         coefficients=coefficients,
         loss_rates=coefficients * components.astype(factors.dtype),
-        regime_codes=_regime_codes(h * eigenvalues, h * largest),
+        regime_codes=regime_codes(
+            h * eigenvalues, _TOLERANCE * jnp.finfo(h.dtype).eps * h * largest
+        ),
         residuals=residuals,
     )
 
 
-def _regime_codes(z: Array, largest: Scalar) -> Array:
+def regime_codes(z: Array, tolerance: Array) -> Array:
     """Twice the thresholds 0, 1, 2 that are exceeded, and one for the threshold that is met."""
-    tolerance = _TOLERANCE * jnp.finfo(z.dtype).eps * largest
     beyond = z[:, None] - jnp.arange(3, dtype=z.dtype)[None, :]
-    met = jnp.abs(beyond) <= tolerance
+    met = jnp.abs(beyond) <= jnp.broadcast_to(tolerance, z.shape)[:, None]
     exceeded = (beyond > 0) & ~met
     codes = jnp.sum(2 * exceeded.astype(int) + met.astype(int), axis=1)
     return jnp.where(jnp.isfinite(z), codes, len(REGIMES) - 1)
