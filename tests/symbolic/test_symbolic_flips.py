@@ -44,7 +44,10 @@ CATALOGUE = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "slope", "at", "threshold", "c1"), CATALOGUE, ids=str)
+NAMES = [f"{loss}-{at}" for loss, _, at, *_ in CATALOGUE]
+
+
+@pytest.mark.parametrize(("loss", "slope", "at", "threshold", "c1"), CATALOGUE, ids=NAMES)
 def test_catalogue_of_flips(loss, slope, at, threshold, c1):
     del slope
     (symbol,) = loss.free_symbols
@@ -61,7 +64,7 @@ def test_catalogue_of_flips(loss, slope, at, threshold, c1):
     )
 
 
-@pytest.mark.parametrize(("loss", "slope", "at", "threshold", "c1"), CATALOGUE, ids=str)
+@pytest.mark.parametrize(("loss", "slope", "at", "threshold", "c1"), CATALOGUE, ids=NAMES)
 def test_the_catalogue_by_plain_descent(loss, slope, at, threshold, c1):
     """Converges at 0.99 of the threshold; past it a small two-cycle, or an escape."""
     del loss
