@@ -84,7 +84,9 @@ def test_errors_of_the_reference(loss, start, rate, steps, expected):
     ("loss", "start", "rate", "time", "local", "whole"),
     [
         (quartic, jnp.array(1.0), 0.05, 0.5, (1.94, 2.92), (1.04, 2.02)),
-        (cosine, jnp.array([1.0]), 0.1, 1.0, (1.98, 2.73), (1.11, 2.00)),
+        pytest.param(
+            cosine, jnp.array([1.0]), 0.1, 1.0, (1.98, 2.73), (1.11, 2.00), marks=pytest.mark.slow
+        ),
         (rosenbrock, jnp.array([-0.5, 0.5]), 2e-4, 0.008, (1.99, 3.00), (0.99, 1.96)),
     ],
 )

@@ -137,7 +137,16 @@ def field_by_the_logarithm_of_the_step_map(gradient, hessian, third, rate):
         return np.array([complex(x / h) for x in (full * monomials)[1 : 1 + n]])
 
 
-@pytest.mark.parametrize(("n", "rate"), [(1, 0.1), (2, 0.15), (3, 0.05), (3, 0.3), (4, 0.2)])
+@pytest.mark.parametrize(
+    ("n", "rate"),
+    [
+        (1, 0.1),
+        (2, 0.15),
+        (3, 0.05),
+        pytest.param(3, 0.3, marks=pytest.mark.slow),
+        pytest.param(4, 0.2, marks=pytest.mark.slow),
+    ],
+)
 def test_against_the_logarithm_of_the_step_map(n, rate):
     function, x, *derivatives = random_cubic(n, seed=n)
     expected = field_by_the_logarithm_of_the_step_map(*derivatives, rate)
@@ -294,7 +303,11 @@ def resonant(x):
 
 
 @pytest.mark.parametrize(
-    ("curvature", "mode"), [(DENSE, "trajectory"), (flows.Krylov(4), "per_step")], ids=str
+    ("curvature", "mode"),
+    [
+        pytest.param(DENSE, "trajectory", id="Dense"),
+        pytest.param(flows.Krylov(4), "per_step", id="Krylov", marks=pytest.mark.slow),
+    ],
 )
 def test_a_pole_is_a_result_code(curvature, mode):
     flow = flows.PrincipalFlow(correction="cubic", curvature=curvature)

@@ -413,7 +413,14 @@ def exact_derivative(at, along):
     return f[:n, n:] @ b + f[:n, :n] @ db
 
 
-@pytest.mark.parametrize(("dtype", "n"), [(float, 6), (complex, 6), (float, 40)])
+@pytest.mark.parametrize(
+    ("dtype", "n"),
+    [
+        (float, 6),
+        pytest.param(complex, 6, marks=pytest.mark.slow),
+        pytest.param(float, 40, marks=pytest.mark.slow),
+    ],
+)
 def test_derivative_where_the_space_is_whole_or_converged(dtype, n):
     Q, z = orthogonal(dtype, 0, n), 1.8 * 0.6 ** np.arange(n) + 1e-3
     at = (Q * z) @ Q.T, vector(dtype, 1, n)

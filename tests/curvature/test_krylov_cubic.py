@@ -66,8 +66,8 @@ def iterates():
     ("branch", "curvature", "allowed"),
     [
         ("continued", flows.Krylov(24), 1e-3),
-        ("continued", flows.Krylov(36, nodes=40), 1e-6),
-        ("real", flows.Krylov(24), 1e-3),
+        pytest.param("continued", flows.Krylov(36, nodes=40), 1e-6, marks=pytest.mark.slow),
+        pytest.param("real", flows.Krylov(24), 1e-3, marks=pytest.mark.slow),
     ],
 )
 def test_against_the_closed_form(branch, curvature, allowed, iterates):
