@@ -134,7 +134,8 @@ def test_vmap_over_rates_float32_and_more_than_one_direction():
     alone = flows.solve(
         two_directions, start, flows.GradientDescent(rates[1]), flows.CentralFlow(size=4), 60
     )
-    np.testing.assert_allclose(found.loss[1], alone.loss, rtol=1e-4)
+    # Single precision knows the edge, h (19.9 + y) = 2, to 1e-5: and y, about 0.1, to some 1e-4.
+    np.testing.assert_allclose(found.loss[1], alone.loss, rtol=1e-3)
 
 
 def test_substeps_are_euler_s_steps():
