@@ -53,8 +53,8 @@ def positive_scalar(value: Any, name: str) -> Scalar:
     return array.astype(jnp.result_type(float))
 
 
-def fraction(value: Any, name: str, example: str, *, zero: bool = False) -> Scalar:
-    """A number between 0 and 1 as a float array, or an `InvalidOptionError`; 0 itself if it may."""
+def fraction(value: Any, name: str, example: str) -> Scalar:
+    """A number between 0 and 1 as a float array, or an `InvalidOptionError`."""
     remedy = f"Write for example {example}."
     try:
         array = jnp.asarray(value)
@@ -62,7 +62,7 @@ def fraction(value: Any, name: str, example: str, *, zero: bool = False) -> Scal
         raise InvalidOptionError(f"{name} must be a number, got {value!r}. {remedy}") from error
     if array.ndim != 0 or isinstance(value, bool) or jnp.iscomplexobj(array):
         raise InvalidOptionError(f"{name} must be one real number, got {value!r}. {remedy}")
-    if not is_traced(array) and not (0 < float(array) < 1 or (zero and float(array) == 0)):
+    if not is_traced(array) and not 0 < float(array) < 1:
         raise InvalidOptionError(f"{name} must lie between 0 and 1, got {value!r}. {remedy}")
     return array.astype(jnp.result_type(float))
 
@@ -84,6 +84,33 @@ def step_count(steps: Any) -> int:
     if count < 0 or isinstance(steps, bool):
         raise InvalidStepsError(f"steps must be 0 or more, got {steps!r}.")
     return count
+
+
+def non_negative(value: Any, name: str, example: str) -> Scalar:
+    """One finite number >= 0 as a float array, or an `InvalidOptionError`."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    array = jnp.asarray(value if number or hasattr(value, "dtype") else jnp.nan)
+    fits = array.ndim == 0 and not jnp.iscomplexobj(array)
+    if not fits or not (is_traced(array) or 0 <= float(array) < math.inf):
+        raise InvalidOptionError(
+            f"{name} must be one finite number >= 0, got {value!r}. Write for example {example}."
+        )
+    return array.astype(jnp.result_type(float))
+
+
+def integer(value: Any, least: int, name: str, example: str, most: int | None = None) -> int:
+    """An integer within these bounds, or an `InvalidOptionError`."""
+    try:
+        number = None if is_traced(value) else operator.index(value)
+    except TypeError:
+        number = None
+    wrong = number is None or isinstance(value, bool) or number < least
+    if number is None or wrong or (most is not None and number > most):
+        bounds = f">= {least}" if most is None else f"from {least} to {most}"
+        raise InvalidOptionError(
+            f"{name} must be an integer {bounds}, got {value!r}. Write for example {example}."
+        )
+    return number
 
 
 def one_of(value: Any, allowed: tuple[Any, ...], name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,14 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
-from ._checks import being_traced, data, is_traced, loss_signature, positive_scalar, split_params
+from ._checks import (
+    being_traced,
+    data,
+    integer,
+    loss_signature,
+    positive_scalar,
+    split_params,
+)
 from ._custom_types import Loss, Params, PyTree, Scalar
 from ._errors import InvalidOptionError, InvalidParametersError
 from ._measure import first_pairs, measure
@@ -73,7 +79,7 @@ class Tracker:
         self._learning_rate = learning_rate
         if not callable(learning_rate):
             positive_scalar(learning_rate, "learning_rate")
-        self._k, self._every = _positive_integer(k, "k"), _positive_integer(every, "every")
+        self._k, self._every = integer(k, 1, "k", "k=3"), integer(every, 1, "every", "every=10")
         self._rtol = _tolerance(rtol)
         self._rows: list[dict[str, Any]] = []
         self._pairs: TrackedEigenpairs | None = None
@@ -157,11 +163,7 @@ class Tracker:
         """The parameters, if they are of the structure and shapes of the first ones."""
         shapes = jtu.tree_map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), moving)
         if self._like is None:
-            if self._k > size(moving):
-                raise InvalidOptionError(
-                    f"k must be at most the number of parameters, {size(moving)}; got "
-                    f"{self._k}. Pass for example k={min(3, size(moving))}."
-                )
+            integer(self._k, 1, "k", f"k={min(3, size(moving))}", size(moving))
             self._like = shapes
         elif shapes != self._like:
             raise InvalidParametersError(
@@ -170,18 +172,6 @@ class Tracker:
                 "takes a flows.Trajectory, or an iterable of whole parameter trees."
             )
         return moving
-
-
-def _positive_integer(value: Any, name: str) -> int:
-    try:
-        count = 0 if isinstance(value, bool) or is_traced(value) else operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise InvalidOptionError(
-            f"{name} must be a positive Python integer, got {value!r}. Write for example {name}=3."
-        )
-    return count
 
 
 def _tolerance(rtol: Any) -> float | None:

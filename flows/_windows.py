@@ -18,6 +18,7 @@ import numpy as np
 
 from ._custom_types import Array, Flag, PyTree
 from ._errors import InvalidOptionError
+from ._progress import progress_bar
 
 # What the iterates of one window may take while flows are compared with them, in bytes. Large
 # enough that restarting the solver at each window costs little, small beside the solver's own
@@ -94,11 +95,11 @@ def _walk_on_host(advance, carry, start, plan, alive, progress, label):
         lambda leaf: np.full((plan.steps + 1, *leaf.shape), np.nan, leaf.dtype), start
     )
     _write(table, 0, jtu.tree_map(lambda leaf: leaf[None], start))
-    with _progress_bar(plan.steps, progress, label) as bar:
+    with progress_bar(plan.steps, progress, label, "step") as made:
         for done in range(0, plan.steps, plan.length or 1):
             carry, records = advance(carry, np.asarray(done))
             _write(table, done + 1, records)
-            bar.update(min(plan.length, plan.steps - done))
+            made(min(plan.length, plan.steps - done))
             if not bool(alive(carry)):
                 break
     return carry, jtu.tree_map(jnp.asarray, table)
@@ -141,24 +142,3 @@ def _walk_traced(advance, carry, start, plan, alive):
         start,
         records,
     )
-
-
-class _NoBar:
-    """Stands in for a progress bar that nobody asked for."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def update(self, steps: int) -> None:
-        """Do nothing."""
-
-
-def _progress_bar(steps: int, progress: bool, label: str) -> Any:
-    if not progress:
-        return _NoBar()
-    from tqdm.auto import tqdm  # only when asked for: it takes time to import
-
-    return tqdm(total=steps, desc=label, unit="step")

@@ -275,7 +275,7 @@ def test_what_is_refused(monkeypatch):
         ("maximum", 0.0, "maximum must be"),
         ("factor", 0.0, "factor must be"),
         ("form", "hvp", "form must be one of 'product', 'difference', 'successive'"),
-        ("window", 0, "window must be a positive"),
+        ("window", 0, "window must be an integer >= 1"),
         ("learning_rate", -1.0, "learning_rate must be"),
     ):
         for make in (flows.drift_adjusted, flows.DriftAdjustedDescent):

@@ -24,6 +24,7 @@ LAYERS = {
     "stability": 4,
     "vector_fields": 4,
     "_results": 5,
+    "_progress": 0,
     "_windows": 5,
     "_step_size": 1,
     "_integrator": 5,

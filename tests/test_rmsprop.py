@@ -56,12 +56,14 @@ def test_what_flows_ask_of_it(kind):
 
 
 def test_errors_teach():
-    for option in ({"decay": 1.0}, {"decay": 0}, {"eps": -1e-8}, {"decay": 2.0}):
+    for option in ({"decay": 1.0}, {"decay": 0}, {"decay": 2.0}):
         with pytest.raises(flows.InvalidOptionError, match="must lie between 0 and 1"):
             flows.RMSProp(0.1, **option)
     with pytest.raises(flows.InvalidOptionError, match="decay must be one real number"):
         flows.ScalarRMSProp(0.1, decay=jnp.ones(2))
-    with pytest.raises(flows.InvalidOptionError, match="eps must be a number, got 'small'"):
-        flows.RMSProp(0.1, eps="small")  # pyright: ignore[reportArgumentType]
+    for eps in ("small", -1e-8):
+        with pytest.raises(flows.InvalidOptionError, match="eps must be one finite number >= 0"):
+            flows.RMSProp(0.1, eps=eps)  # pyright: ignore[reportArgumentType]
+    assert float(flows.RMSProp(0.1, eps=10).eps) == 10  # in units of the gradient: any size
     with pytest.raises(flows.InvalidLearningRateError, match="learning_rate must be one"):
         flows.RMSProp(-0.1)

@@ -5,19 +5,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-from jax.experimental.sparse.linalg import lobpcg_standard
 
 from .._custom_types import Array, Params, Scalar
 from .._errors import InvalidOptionError
-from .._vectors import ravel, size, unravel
+from .._vectors import ravel, real_dtype, size, unravel
 from .eigen import symmetric_eigen
 from .hessian import Matvec, matrix_of
+from .largest import largest_eigenpairs
 
 # Up to here the matrix is formed and diagonalised; beyond, its largest eigenpairs are iterated.
 DENSE_LIMIT = 1024
-# Of the block iteration: each costs 4 k products.
-_MAX_ITERATIONS = 500
+_MAX_PASSES = 300
 
 
 def top(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Array, Scalar]:
@@ -26,21 +24,27 @@ def top(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Array, Scal
     Arguments:
         matvec: The map.
         like: A vector that it can be applied to.
-        k: How many: at most the dimension, and beyond `DENSE_LIMIT` less than a fifth of it.
+        k: How many, at most the dimension.
 
     Returns:
         The eigenvalues, the eigenvectors (columns in the order of the tree's leaves), how far each
         pair is from solving its equation, and the largest modulus of all eigenvalues (of those
         found, if they were iterated).
     """
-    apply = jax.vmap(lambda column: ravel(matvec(unravel(column, like))), 1, 1)
     if size(like) <= DENSE_LIMIT:
         eigenvalues, vectors, largest = _of_matrix(matrix_of(matvec, like), k)
     else:
-        eigenvalues, vectors, largest = _of_products(apply, ravel(like), k)
+        eigenvalues, vectors, largest = _of_products(matvec, like, k)
     vectors = _with_signs(vectors)
-    residuals = jnp.linalg.norm(apply(vectors) - eigenvalues[None, :] * vectors, axis=0)
+    residuals = jnp.linalg.norm(
+        _columns(matvec, like)(vectors) - eigenvalues[None, :] * vectors, axis=0
+    )
     return eigenvalues, vectors, residuals, largest
+
+
+def _columns(matvec: Matvec, like: Params) -> Callable[[Array], Array]:
+    """The map for vectors in the columns of a matrix."""
+    return jax.vmap(lambda column: ravel(matvec(unravel(column, like))), 1, 1)
 
 
 def _with_signs(vectors: Array) -> Array:
@@ -59,28 +63,21 @@ def _of_matrix(matrix: Array, k: int) -> tuple[Array, Array, Scalar]:
     return eigenvalues[::-1][:k], vectors[:, ::-1][:, :k], jnp.max(jnp.abs(eigenvalues))
 
 
-def _of_products(H: Callable[[Array], Array], like: Array, k: int) -> tuple[Array, Array, Scalar]:
-    """As `_of_matrix`, from products with blocks of columns only; the modulus is of those found."""
-    dtype, n = like.dtype, like.size
-    start = jnp.linalg.qr(jr.normal(jr.key(0), (n, k), dtype))[0]
-    # Shifted by about its norm, the operator is positive: the stopping rule is relative to
-    # eigenvalues, which must not be zero, and an operator that is zero gives NaN.
-    image = H(start)
-    first, second = jnp.linalg.norm(image), jnp.linalg.norm(H(image))
-    shift = jnp.where(first > 0, second / jnp.where(first > 0, first, 1.0), 1.0)
-    # The rule's tolerance is in units of 10 n; vectors that are right to two thirds of the digits.
-    tolerance = float(jnp.finfo(dtype).eps) ** (2 / 3) / (10 * n)
-    shifted = lambda X: H(X) + shift * X  # noqa: E731
-    _, vectors, _ = lobpcg_standard(shifted, start, _MAX_ITERATIONS, tolerance)
-    vectors = _not_differentiable(vectors)
-    eigenvalues = jnp.sum(vectors * H(vectors), axis=0)
-    order = jnp.argsort(-eigenvalues)
-    return eigenvalues[order], vectors[:, order], jnp.max(jnp.abs(eigenvalues))
+def _of_products(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Scalar]:
+    """As `_of_matrix`, from products with vectors only; the modulus is of those found."""
+    dtype = real_dtype(like)
+    # Vectors that are right to two thirds of the digits.
+    rtol = jnp.asarray(float(jnp.finfo(dtype).eps) ** (2 / 3), dtype)
+    fixed = lambda vector: _not_differentiable(matvec(vector))  # noqa: E731
+    found = largest_eigenpairs(fixed, like, k, None, rtol, _MAX_PASSES)
+    vectors = jax.vmap(ravel, 0, 1)(found.vectors)
+    eigenvalues = jnp.sum(vectors * _columns(matvec, like)(vectors), axis=0)
+    return eigenvalues, vectors, jnp.max(jnp.abs(eigenvalues))
 
 
 @jax.custom_jvp
-def _not_differentiable(vectors: Array) -> Array:
-    return vectors
+def _not_differentiable(image: Params) -> Params:
+    return image
 
 
 @_not_differentiable.defjvp

@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 from jaxtyping import Bool
 
+from .._checks import integer
 from .._custom_types import Array, Flag, Float, Integer, Params, Scalar
-from .._errors import InvalidOptionError
 from .._vectors import real_dtype
 from .._vectors import size as count_numbers
 from .block import random_rows
@@ -102,11 +102,7 @@ def start_tracking(
     Raises:
         InvalidOptionError: If `size` is no positive integer.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise InvalidOptionError(
-            f"size must be a positive Python integer, got {size!r}. Pass two more than directions "
-            "may become critical at a time, for example size=8."
-        )
+    integer(size, 1, "size", "size=8, two more than may become critical at a time")
     rtol = _tolerance(rtol, like)
     conditions = _conditions(near, threshold, like, size)
     found = block_krylov(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._checks import one_of, positive_scalar
+from .._checks import integer, one_of, positive_scalar
 from .._custom_types import Params, Scalar
 from .._errors import InvalidOptionError
 from .._vectors import add_scaled, select, subtract
@@ -17,7 +17,6 @@ from .drift import (
     direction,
     maximum_scalar,
     power_scalar,
-    window_length,
 )
 
 FORMS = ("product", "difference", "successive")
@@ -54,7 +53,7 @@ class DriftRule(eqx.Module):
 
     def __check_init__(self):
         one_of(self.form, FORMS, "form")
-        window_length(self.window)
+        integer(self.window, 1, "window", "window=1")
         _check_active(self.active)
 
     def init(self, params: Params) -> DriftState:

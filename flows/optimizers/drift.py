@@ -17,9 +17,8 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._checks import is_traced, positive_scalar
+from .._checks import non_negative, positive_scalar
 from .._custom_types import Array, Flag, Float, Integer, Params, Scalar
-from .._errors import InvalidOptionError
 from .._vectors import norm, scaled, select
 
 # The published code's.
@@ -105,27 +104,9 @@ class DriftAverage(eqx.Module):
 
 def power_scalar(power: Any) -> Scalar:
     """A finite number >= 0 as an array, or an `InvalidOptionError`."""
-    number = isinstance(power, int | float) and not isinstance(power, bool)
-    array = jnp.asarray(power if number or hasattr(power, "dtype") else jnp.nan)
-    fits = array.ndim == 0 and not jnp.iscomplexobj(array)
-    if not fits or not (is_traced(array) or 0 <= float(array) < float("inf")):
-        raise InvalidOptionError(
-            f"power must be one finite number >= 0, got {power!r}. 1 bounds the drift, smaller "
-            "numbers take larger steps: write for example power=1.0."
-        )
-    return array.astype(jnp.result_type(float))
+    return non_negative(power, "power", "power=1.0, which bounds the drift")
 
 
 def maximum_scalar(maximum: Any) -> Scalar:
     """The largest learning rate that is allowed, or an `InvalidLearningRateError`."""
     return positive_scalar(maximum, "maximum")
-
-
-def window_length(window: Any) -> int:
-    """A positive integer, or an `InvalidOptionError`."""
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise InvalidOptionError(
-            f"window must be a positive Python integer, got {window!r}. It is the number of steps "
-            "whose drifts are averaged: write for example window=1."
-        )
-    return window

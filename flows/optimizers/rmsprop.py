@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._checks import fraction, positive_scalar
+from .._checks import fraction, non_negative, positive_scalar
 from .._custom_types import Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import real_dtype
@@ -118,9 +118,7 @@ class RMSProp(_AbstractRMSProp):
 
     learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
     decay: Scalar = eqx.field(converter=lambda b: fraction(b, "decay", "decay=0.99"), default=0.99)
-    eps: Scalar = eqx.field(
-        converter=lambda e: fraction(e, "eps", "eps=1e-8", zero=True), default=1e-8
-    )
+    eps: Scalar = eqx.field(converter=lambda e: non_negative(e, "eps", "eps=1e-8"), default=1e-8)
 
     def squares(self, squares: Params) -> Params:
         """Themselves."""
@@ -168,9 +166,7 @@ class ScalarRMSProp(_AbstractRMSProp):
 
     learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
     decay: Scalar = eqx.field(converter=lambda b: fraction(b, "decay", "decay=0.99"), default=0.99)
-    eps: Scalar = eqx.field(
-        converter=lambda e: fraction(e, "eps", "eps=1e-8", zero=True), default=1e-8
-    )
+    eps: Scalar = eqx.field(converter=lambda e: non_negative(e, "eps", "eps=1e-8"), default=1e-8)
 
     def squares(self, squares: Params) -> Scalar:
         """Their sum."""

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
+from .._checks import integer
 from .._custom_types import PyTree
 from .._errors import InvalidOptionError
-from ._options import count
+from .._progress import progress_bar
 
 # What the orbits of one chunk may take, in bytes.
 _CHUNK_BYTES = 2**26
@@ -20,7 +21,7 @@ _CHUNK_BYTES = 2**26
 def chunk_length(chunk: Any, total: int, numbers: int, itemsize: int) -> int:
     """As many at a time as asked for, or as fit into 64 MiB with so many numbers for each."""
     if chunk is not None:
-        return min(count(chunk, 1, "chunk", 1000), total)
+        return min(integer(chunk, 1, "chunk", "chunk=1000"), total)
     most = max(1, _CHUNK_BYTES // (numbers * itemsize))
     return math.ceil(total / math.ceil(total / most))
 
@@ -37,7 +38,7 @@ def in_chunks(
     """`run` on every slice of the inputs along their first axis; NumPy arrays of all results."""
     total = jtu.tree_leaves(inputs)[0].shape[0]
     parts, resting = [], None
-    with _bar(total, progress, label, unit) as bar:
+    with progress_bar(total, progress, label, unit) as done:
         for first in range(0, total, length):
             made = min(length, total - first)
             # The last chunk is filled up with copies of its last member.
@@ -46,7 +47,7 @@ def in_chunks(
             # What does not move in the parameters, a function say, is the same for all.
             arrays, resting = eqx.partition(result, eqx.is_array)
             parts.append(jtu.tree_map(lambda leaf, n=made: np.asarray(leaf)[:n], arrays))
-            bar.update(made)
+            done(made)
     joined = jtu.tree_map(lambda *leaves: np.concatenate(leaves), *parts)
     return eqx.combine(joined, resting)
 
@@ -58,22 +59,3 @@ def require_host(traced: bool, name: str, instead: str) -> None:
             f"{name} works off its orbits in chunks on the host, and cannot be traced. "
             f"Call it outside jit, vmap and grad; inside use {instead}."
         )
-
-
-class _NoBar:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def update(self, made: int) -> None:
-        """Do nothing."""
-
-
-def _bar(total: int, progress: bool, label: str, unit: str) -> Any:
-    if not progress:
-        return _NoBar()
-    from tqdm.auto import tqdm  # only when asked for: it takes time to import
-
-    return tqdm(total=total, desc=label, unit=unit)

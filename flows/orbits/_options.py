@@ -1,7 +1,6 @@
 """Checks of what the functions of this package are given."""
 
 import math
-import operator
 from typing import Any
 
 import jax
@@ -14,20 +13,6 @@ from .._custom_types import Array, PyTree, Scalar
 from .._errors import InvalidLearningRateError, InvalidOptimizerError, InvalidOptionError
 from .._vectors import norm
 from ..optimizers import AbstractOptimizer
-
-
-def count(value: Any, least: int, name: str, example: int) -> int:
-    """A Python integer that is not below the least, or an `InvalidOptionError`."""
-    try:
-        number = least - 1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise InvalidOptionError(
-            f"{name} must be an integer >= {least}, got {value!r}. Write for example "
-            f"{name}={example}."
-        )
-    return number
 
 
 def positive(value: Any, default: float | Array, name: str, dtype: Any) -> Scalar:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
-from .._checks import being_traced, step_count
+from .._checks import being_traced, integer, step_count
 from .._custom_types import Array, Loss, Params, PyTree
 from .._errors import InvalidOptionError, InvalidParametersError
 from .._iterate import check_optimizer
@@ -19,7 +19,7 @@ from ..optimizers import AbstractOptimizer
 from ._chunks import chunk_length, in_chunks, require_host
 from ._decide import CHAOTIC, CONVERGED, DIVERGED, PERIODIC, UNDECIDED
 from ._follow import follow
-from ._options import bound_of, count, positive, tolerance_of
+from ._options import bound_of, positive, tolerance_of
 from ._places import flat_points, name_points, read_minima, read_regions
 from .limit import Limit, as_limit, block_length
 
@@ -191,7 +191,7 @@ def basin_shares(
     dtype = real_dtype(one)
     known, places = read_minima(minima, one), read_regions(regions)
     reach = tolerance_of(tolerance, dtype)
-    longest = count(max_period, 1, "max_period", 64)
+    longest = integer(max_period, 1, "max_period", "max_period=64")
     numbers = 8 * size(one) + 4 * (2 + len(places)) * longest
     settings = (np.asarray(step_count(transient)), block_length(steps), reach)
     edge = None if bound is None else bound_of(bound, one, dtype)

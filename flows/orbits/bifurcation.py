@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._checks import being_traced, step_count
+from .._checks import being_traced, integer, step_count
 from .._custom_types import Array, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
@@ -19,7 +19,7 @@ from ..optimizers import AbstractOptimizer, GradientDescent
 from ._chunks import chunk_length, in_chunks, require_host
 from ._decide import DIVERGED, KINDS
 from ._follow import follow
-from ._options import bound_of, count, optimizer_at, rate_list, tolerance_of
+from ._options import bound_of, optimizer_at, rate_list, tolerance_of
 from .limit import Limit, as_limit, block_length
 
 if TYPE_CHECKING:
@@ -189,8 +189,8 @@ def bifurcation_diagram(
             "Write for example observable=lambda params: params[0]."
         )
     dtype = real_dtype(moving)
-    kept = count(keep, 1, "keep", 200)
-    longest = count(max_period, 1, "max_period", 64)
+    kept = integer(keep, 1, "keep", "keep=200")
+    longest = integer(max_period, 1, "max_period", "max_period=64")
     numbers = 8 * size(moving) + 4 * max(kept, 2 * longest)
     length = chunk_length(chunk, rates.size, numbers, dtype.itemsize)
     settings = (

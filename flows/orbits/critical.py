@@ -10,14 +10,14 @@ import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Bool, Int
 
-from .._checks import is_traced, positive_scalar, split_params, step_count
+from .._checks import integer, is_traced, positive_scalar, split_params, step_count
 from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size, unravel
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._newton import newton, newton_dense
-from ._options import count, optimizer_at, positive, real_number, stateless
+from ._options import optimizer_at, positive, real_number, stateless
 from ._periodic import CycleEquations, closeness, least_period
 
 # The equations of a bifurcation are twice as many as the parameters.
@@ -151,9 +151,9 @@ def find_bifurcation(
         real_number(multiplier, "multiplier", dtype),
         np.asarray(step_count(transient)),
         _tolerance(tolerance, dtype),
-        np.asarray(count(max_steps, 1, "max_steps", 50)),
+        np.asarray(integer(max_steps, 1, "max_steps", "max_steps=50")),
         optimizer,
-        count(period, 1, "period", 2),
+        integer(period, 1, "period", "period=2"),
     )
 
 
@@ -242,10 +242,10 @@ def find_crisis(
         rate.astype(dtype),
         aim,
         _tolerance(tolerance, dtype),
-        np.asarray(count(max_steps, 1, "max_steps", 50)),
+        np.asarray(integer(max_steps, 1, "max_steps", "max_steps=50")),
         optimizer,
-        count(after, 1, "after", 2),
-        0 if period is None else count(period, 1, "period", 1),
+        integer(after, 1, "after", "after=2"),
+        0 if period is None else integer(period, 1, "period", "period=1"),
     )
 
 

@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Bool, Complex, Int
 
-from .._checks import is_traced, step_count
+from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._iterate import check_optimizer
@@ -17,7 +17,7 @@ from .._vectors import norm, real_dtype, size
 from ..optimizers import AbstractOptimizer
 from ._follow import Walker, first_tangent, settle
 from ._newton import newton
-from ._options import count, positive
+from ._options import positive
 from ._periodic import DENSE_LIMIT, CycleEquations, closeness, least_period, multipliers
 
 
@@ -184,9 +184,9 @@ def find_cycle(
         moving,
         np.asarray(step_count(transient)),
         positive(tolerance, limit, "tolerance", dtype),
-        np.asarray(count(max_steps, 1, "max_steps", 50)),
-        count(period, 1, "period", 2),
-        count(k, 1, "k", 6),
+        np.asarray(integer(max_steps, 1, "max_steps", "max_steps=50")),
+        integer(period, 1, "period", "period=2"),
+        integer(k, 1, "k", "k=6"),
     )
 
 

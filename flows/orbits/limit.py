@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Int
 
-from .._checks import is_traced, step_count
+from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._iterate import check_optimizer
@@ -15,7 +15,7 @@ from .._vectors import real_dtype
 from ..optimizers import AbstractOptimizer
 from ._decide import CHAOTIC, DIVERGED, KINDS, PERIODIC, REASONS, UNDECIDED, decide
 from ._follow import BLOCKS, Followed, follow
-from ._options import bound_of, count, tolerance_of
+from ._options import bound_of, tolerance_of
 
 
 class Limit(eqx.Module):
@@ -184,7 +184,7 @@ def classify_limit(
         block_length(steps),
         tolerance_of(tolerance, dtype),
         bound_of(bound, moving, dtype),
-        count(max_period, 1, "max_period", 64),
+        integer(max_period, 1, "max_period", "max_period=64"),
     )
 
 

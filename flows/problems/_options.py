@@ -1,6 +1,5 @@
 """Checks of what the factories are given, and the one place where numbers become arrays."""
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -76,16 +75,3 @@ def symmetric_matrix(matrix: Any) -> np.ndarray:
             "The loss only sees the symmetric part: pass (matrix + matrix.T) / 2."
         )
     return (array + array.T) / 2
-
-
-def integer(value: Any, least: int, name: str, example: str) -> int:
-    """An integer that is not below the least, or an `InvalidOptionError`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < least:
-        raise InvalidOptionError(
-            f"{name} must be an integer >= {least}, got {value!r}. Write for example {example}."
-        )
-    return number

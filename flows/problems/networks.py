@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
+from .._checks import integer
 from .._custom_types import Array
 from .._errors import InvalidOptionError, MissingDependencyError
 from ._base import Example
 from ._network import network_loss, network_start
-from ._options import integer, to_array
+from ._options import to_array
 
 
 def mlp(

@@ -1,6 +1,5 @@
 """The largest eigenvalues of the Hessian, and the largest of all: the sharpness."""
 
-import operator
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
-from .._checks import is_traced
+from .._checks import integer, is_traced
 from .._custom_types import Array, Loss, Params, PyTree, Scalar
 from .._errors import InvalidOptionError, RunFailedError
 from .._problem import Problem, make_problem
@@ -77,7 +76,7 @@ def top_eigenpairs(
         (2000), 602-616.
     """
     problem, moving = make_problem(loss, params, GradientDescent(1.0), args)
-    k = _number(k, size(moving))
+    k = integer(k, 1, "k", f"k={min(5, size(moving))}", size(moving))
     _check_start(start, moving)
     found = _find(problem, moving, k, start, _tolerance(rtol, moving))
     if throw and not is_traced(found.converged):
@@ -193,19 +192,6 @@ def _(primals: Any, tangents: Any) -> Any:
         "iterated eigenpairs cannot be differentiated, the sharpness only once. "
         "Put jax.lax.stop_gradient around params, or differentiate flows.sharpness."
     )
-
-
-def _number(k: Any, n: int) -> int:
-    try:
-        count = 0 if isinstance(k, bool) else operator.index(k)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= n:
-        raise InvalidOptionError(
-            f"k must be a Python integer from 1 to {n} for {n} parameters, got {k!r}. "
-            f"Pass for example k={min(5, n)}."
-        )
-    return count
 
 
 def _tolerance(rtol: Any, params: Params) -> Scalar:

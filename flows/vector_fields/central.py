@@ -6,9 +6,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._checks import one_of
+from .._checks import integer, one_of
 from .._custom_types import Array, Float, Integer, Params, PyTree, Scalar
-from .._errors import IncompatibleFlowError, InvalidOptionError
+from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add, add_scaled, norm, real_dtype, subtract
 from ..curvature.block import inner_products
@@ -132,13 +132,8 @@ class CentralFlow(AbstractSteppedFlow):
 
     def __check_init__(self):
         one_of(self.drift, _DRIFTS, "drift")
-        for name, least in (("substeps", 1), ("size", 3)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InvalidOptionError(
-                    f"{name} must be an integer >= {least}, got {value!r}. "
-                    "Leave it out for the default."
-                )
+        integer(self.substeps, 1, "substeps", "substeps=4")
+        integer(self.size, 3, "size", "size=8")
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ import time
 import jax
 import jax.numpy as jnp
 import pytest
-from network import network
+from network import loss, network
 
 import flows
 
@@ -48,13 +48,6 @@ def test_100_000_parameters_at_the_edge():
     """Line: 200 steps with up to 8 critical directions in 10 minutes."""
     params, (x, y) = network((64, 260, 256, 64, 1), 128, "float32")
     args = (x, y)
-
-    def loss(params, args):
-        x, y = args
-        for layer in params[:-1]:
-            x = jnp.tanh(x @ layer["weight"] + layer["bias"][None])
-        return jnp.mean((x @ params[-1]["weight"] + params[-1]["bias"][None] - y) ** 2)
-
     sharpness = flows.sharpness(loss, params, args=args)
     descent = flows.GradientDescent(1.99 / sharpness)
     flow = flows.CentralFlow(size=10)

@@ -21,7 +21,7 @@ def trained(falling):
     """A point after 200 steps at h lambda = 1.5, and its sharpness."""
     params, (x, y) = network(HUNDRED_THOUSAND, 128, "float32")
     if falling:
-        x = x / jnp.arange(1, x.shape[1] + 1, dtype=x.dtype)
+        x = x / jnp.arange(1, x.shape[1] + 1, dtype=x.dtype)[None]
     problem, moving = make_problem(loss, params, flows.GradientDescent(1.0), (x, y))
     sharpness = jnp.max(image(problem, moving).eigenvalues)
     descent = flows.GradientDescent(1.5 / sharpness)

@@ -291,7 +291,7 @@ def test_a_direction_that_nothing_leads_to_is_found():
 
 def test_message_for_a_size():
     for size in (0, 2.0, True):
-        with pytest.raises(flows.InvalidOptionError, match="size must be a positive Python integ"):
+        with pytest.raises(flows.InvalidOptionError, match="size must be an integer >= 1"):
             start_tracking(lambda v: v, jnp.zeros(3), size, 2.0)  # pyright: ignore[reportArgumentType]
 
 

@@ -376,11 +376,11 @@ def test_messages():
     with pytest.raises(flows.InvalidOptionError, match="k must be given for 1100 parameters"):
         stability_coefficients(lambda x: jnp.sum(x), jnp.ones(N), descent)
     for k in (0, 3, 1.5, True, "all"):
-        with pytest.raises(flows.InvalidOptionError, match="from 1 to 2 for 2 parameters, got"):
+        with pytest.raises(flows.InvalidOptionError, match="k for 2 parameters must be an integer"):
             stability_coefficients(bowl, START, descent, k)
-    with pytest.raises(flows.InvalidOptionError, match="from 1 to 219 for 1100 parameters, got 22"):
-        stability_coefficients(lambda x: jnp.sum(x), jnp.ones(N), descent, 220)
-    with pytest.raises(flows.InvalidOptionError, match="k must be a Python integer"):
+    with pytest.raises(flows.InvalidOptionError, match="from 1 to 1100, got 1101"):
+        stability_coefficients(lambda x: jnp.sum(x), jnp.ones(N), descent, 1101)
+    with pytest.raises(flows.InvalidOptionError, match="k for 2 parameters must be an integer"):
         jax.jit(lambda k: stability_coefficients(bowl, START, descent, k))(1)
     with pytest.raises(flows.InvalidParametersError):
         stability_coefficients(bowl, jnp.arange(2), descent)
