@@ -149,7 +149,10 @@ class EnsembleComparison(eqx.Module):
 
     @property
     def distances(self) -> dict[str, Float[np.ndarray, "k m"]]:
-        """The Wasserstein distance of each flow's numbers from the iterates', by its name."""
+        """The Wasserstein distance of each flow's numbers from the iterates', by its name.
+
+        Not a number from where a path of either has stopped.
+        """
         return {
             name: _wasserstein(self.iterates.values, ensemble.values)
             for name, ensemble in self.flows.items()
@@ -235,7 +238,8 @@ class EnsembleComparison(eqx.Module):
 def _wasserstein(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "k m"]:
     """Between samples along the first axis, of equal numbers or one of them a single point."""
     b = np.broadcast_to(b, a.shape) if len(b) == 1 else b
-    return np.mean(np.abs(np.sort(a, axis=0) - np.sort(b, axis=0)), axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.mean(np.abs(np.sort(a, axis=0) - np.sort(b, axis=0)), axis=0)
 
 
 def _numbers(ensemble: Ensemble) -> dict[str, dict[str, float | None]]:
