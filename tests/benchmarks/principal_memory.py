@@ -1,4 +1,4 @@
-"""One evaluation of the principal flow with 1.1 million parameters, in a process of its own.
+"""One evaluation of a principal flow with 1.1 million parameters, in a process of its own.
 
 Prints its memory in units of one array of all parameters, complex ones at a complex point: what
 the compiled programs set aside, and the peak of the process above its import.
@@ -7,6 +7,7 @@ the compiled programs set aside, and the peak of the process above its import.
 import json
 import resource
 import sys
+import time
 
 import equinox as eqx
 import jax
@@ -41,29 +42,40 @@ def field(problem, params):
     return flows.Krylov(MATVECS, rtol=0.0).apply(alpha, matvec, g).value
 
 
-def main(dtype):
+def second(problem, params):
+    """The second principal flow of the real branch; the sharpness is beyond ``h lambda = 1``."""
+    flow = flows.PrincipalFlow("real", "cubic", flows.Krylov())
+    return flow.vector_field(problem)(0.0, flow.init(problem, params), None)
+
+
+def main(dtype, measured):
     dtype = jnp.dtype(dtype)
     jax.config.update("jax_enable_x64", dtype.name in ("float64", "complex128"))
     params, args = network(WIDTHS, EXAMPLES)
-    problem, params = make_problem(loss, params, flows.GradientDescent(0.1), args)
+    rate = 0.1
+    if measured is second:  # the sharpness is beyond the singularity
+        rate = 1.5 / float(flows.sharpness(loss, params, args=args))
+    problem, params = make_problem(loss, params, flows.GradientDescent(rate), args)
     if jnp.issubdtype(dtype, jnp.complexfloating):
         params = jax.tree.map(lambda leaf: jax.lax.complex(leaf, 0 * leaf + 1e-3), params)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     unit = size * dtype.itemsize
     compiled = {
         run.__name__: eqx.filter_jit(run).lower(problem, params).compile()
-        for run in (gradient, product, field)
+        for run in (gradient, product, measured)
     }
     before = peak()
-    jax.block_until_ready(compiled["field"](problem, params))
+    start = time.perf_counter()
+    image = jax.block_until_ready(compiled[measured.__name__](problem, params))
+    seconds = time.perf_counter() - start
+    finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(image))
     temporary = {
         name: program.compiled.memory_analysis().temp_size_in_bytes / unit
         for name, program in compiled.items()
     }
-    print(
-        json.dumps({"parameters": size, "temporary": temporary, "peak": (peak() - before) / unit})
-    )
+    numbers = {"parameters": size, "temporary": temporary, "peak": (peak() - before) / unit}
+    print(json.dumps({**numbers, "seconds": seconds, "finite": finite}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], {"field": field, "second": second}[sys.argv[2]])

@@ -121,7 +121,7 @@ def test_field(dtype, kind, examples):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_memory(dtype):
     done = subprocess.run(
-        [sys.executable, str(HERE / "principal_memory.py"), dtype],
+        [sys.executable, str(HERE / "principal_memory.py"), dtype, "field"],
         capture_output=True,
         text=True,
         check=True,

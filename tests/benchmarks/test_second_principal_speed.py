@@ -4,6 +4,11 @@ Inputs whose scales fall, as those of real data do, leave one direction beyond `
 with inputs of one scale there are ten.
 """
 
+import json
+import pathlib
+import subprocess
+import sys
+
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
@@ -46,3 +51,21 @@ def test_an_evaluation_against_products(falling):
             ratio = MATVECS * seconds["field"] / seconds["products"]
             print(f"\nh lambda = {z}, {int(at)} beyond 1, {branch}: {ratio:.0f} products")
             assert ratio < 400 or int(at) > 3
+
+
+def test_a_million_parameters():
+    """It runs; time and memory of one evaluation."""
+    program = pathlib.Path(__file__).parent / "principal_memory.py"
+    done = subprocess.run(
+        [sys.executable, str(program), "float32", "second"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    numbers = json.loads(done.stdout)
+    print(
+        f"\n{numbers['parameters']:,} parameters: {numbers['seconds']:.1f} s; in arrays of all of "
+        f"them the program sets aside {numbers['temporary']['second']:.0f}, peak "
+        f"{numbers['peak']:.0f} above what was there before"
+    )
+    assert numbers["finite"]
