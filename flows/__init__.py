@@ -18,6 +18,7 @@
 import importlib.metadata
 
 from . import problems as problems
+from . import scale_invariant as scale_invariant
 from ._compare import compare as compare
 from ._errors import ContinuationError as ContinuationError
 from ._errors import FlowsError as FlowsError
@@ -30,6 +31,7 @@ from ._errors import InvalidParametersError as InvalidParametersError
 from ._errors import InvalidSolverError as InvalidSolverError
 from ._errors import InvalidStepsError as InvalidStepsError
 from ._errors import MissingDependencyError as MissingDependencyError
+from ._errors import NotScaleInvariantError as NotScaleInvariantError
 from ._errors import RunFailedError as RunFailedError
 from ._errors import StorageError as StorageError
 from ._iterate import iterate as iterate
@@ -52,6 +54,7 @@ from .optimizers import DriftAdjustedDescent as DriftAdjustedDescent
 from .optimizers import GradientDescent as GradientDescent
 from .optimizers import RMSProp as RMSProp
 from .optimizers import ScalarRMSProp as ScalarRMSProp
+from .optimizers import ScaleInvariantDescent as ScaleInvariantDescent
 from .optimizers import StepMap as StepMap
 from .optimizers import drift_adjusted as drift_adjusted
 from .orbits import BasinShares as BasinShares

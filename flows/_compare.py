@@ -145,6 +145,7 @@ def compare(
     one_of(mode, MODES, "mode")
     models = _check_flows(flows, optimizer, mode)
     problem, moving = make_problem(loss, params, optimizer, args)
+    optimizer.check(problem, moving)
     dtype = real_dtype(moving)
     if max_steps is None:
         max_steps = MAX_STEPS if mode == "trajectory" else MAX_STEPS_PER_STEP

@@ -90,6 +90,7 @@ def iterate(
     count = step_count(steps)
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
+    optimizer.check(problem, moving)
     point_bytes = size(moving) * real_dtype(moving).itemsize
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes if save else 1, _LONGEST)
@@ -128,7 +129,9 @@ def begin(problem: Problem, params: Params, save: bool) -> tuple[IterateState, R
     value, gradient = problem.value_and_gradient(problem.optimizer.params(state))
     grad_norm = norm(gradient)
     alive = jnp.isfinite(value) & jnp.isfinite(grad_norm)
-    records = _records(value, grad_norm, jnp.zeros_like(grad_norm), params if save else None)
+    diagnostics = {"step_length": jnp.zeros_like(grad_norm)}
+    diagnostics |= problem.optimizer.diagnostics(state)
+    records = _records(value, grad_norm, diagnostics, params if save else None)
     return IterateState(state, value, gradient, jnp.asarray(0), alive), records
 
 
@@ -164,7 +167,8 @@ def step_once(
     new = IterateState(state, value, gradient, carry.step + 1, carry.alive)
     new = select(made, new, carry)
     new = eqx.tree_at(lambda c: c.alive, new, carry.alive & (finite | ~due))
-    records = _records(value, grad_norm, step_length, params if save else None)
+    diagnostics = {"step_length": step_length} | optimizer.diagnostics(state)
+    records = _records(value, grad_norm, diagnostics, params if save else None)
     return new, blank_unless(made, records)
 
 
@@ -173,11 +177,13 @@ def blank_unless(made: Flag, records: Records) -> Records:
     return jax.tree.map(lambda x: jnp.where(made, x, jnp.asarray(jnp.nan, x.dtype)), records)
 
 
-def _records(loss: Scalar, grad_norm: Scalar, step_length: Scalar, params: Params) -> Records:
+def _records(
+    loss: Scalar, grad_norm: Scalar, diagnostics: dict[str, Scalar], params: Params
+) -> Records:
     return {
         "loss": loss,
         "grad_norm": grad_norm,
-        "diagnostics": {"step_length": step_length},
+        "diagnostics": diagnostics,
         "params": params,
     }
 

@@ -118,6 +118,7 @@ def solve(
     count = step_count(steps)
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
+    optimizer.check(problem, moving)
     dtype = real_dtype(moving)
     traced = being_traced(problem, moving, flow, stepsize_controller, dt0)
     integrator = make_integrator(

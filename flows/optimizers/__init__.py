@@ -7,4 +7,5 @@ from .gradient_descent import GradientDescent as GradientDescent
 from .optax_drift import drift_adjusted as drift_adjusted
 from .rmsprop import RMSProp as RMSProp
 from .rmsprop import ScalarRMSProp as ScalarRMSProp
+from .scale_invariant import ScaleInvariantDescent as ScaleInvariantDescent
 from .step_map import StepMap as StepMap
