@@ -36,7 +36,7 @@ def rate_schedule(value: Any, name: str, *, zero: bool = False) -> Any:
     if callable(value):
         # So that a bare function, too, is a tree that `vmap` and `grad` accept.
         tree = isinstance(value, eqx.Module | jtu.Partial)
-        function: Callable[[Any], Any] = value if tree else jtu.Partial(value)
+        function: Any = value if tree else jtu.Partial(value)
         shape = jax.eval_shape(lambda step: jnp.asarray(function(step)), jnp.asarray(0)).shape
         if shape != ():
             raise wrong(f"{name}(step) must be one number, got shape {shape}. {remedy}")
