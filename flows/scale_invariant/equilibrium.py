@@ -23,7 +23,8 @@ class Equilibrium(eqx.Module):
         cosine: Of the angle between one direction and the next. Where these turn at random, its
             k-th power is the mean cosine over k steps.
         angle: That angle, in radians: about ``sqrt(2 q)``.
-        slope: The factor by which a small deviation of ``|w|^2`` shrinks in a step.
+        slope: The factor by which a small deviation of ``|w|^2`` shrinks in a step; negative from
+            ``q = 1 - 1 / sqrt(2)`` on, and -1 at ``q = 1``, where the norm goes back and forth.
         relaxation_time: In how many steps it shrinks by ``e``: about ``1 / (4 q)``.
 
     Example:
