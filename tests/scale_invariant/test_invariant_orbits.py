@@ -49,7 +49,7 @@ def test_the_exact_two_cycle_and_its_unit_determinant(rates):
     assert_close(run.loss, jnp.full(3, q / 2), rtol=1e-12)
     assert_close(run.diagnostics["norm"] ** 2, jnp.full(3, eta), rtol=1e-13)
     assert_close(jnp.cos(run.diagnostics["angle"][1:]), jnp.full(2, 1 - q), rtol=1e-13)
-    J = jax.jacfwd(lambda w: REFLECT * one_step(PLANE.loss, optimizer, w))(w)
+    J = jax.jit(jax.jacfwd(lambda w: REFLECT * one_step(PLANE.loss, optimizer, w)))(w)
     assert float(jnp.linalg.det(J)) == pytest.approx(1, abs=1e-11)
     assert float(jnp.trace(J)) == pytest.approx(2 * (2 * q**2 - 4 * q + 1), abs=1e-11)
     np.testing.assert_allclose(np.abs(np.linalg.eigvals(np.asarray(J))), 1, atol=1e-10)
@@ -73,7 +73,7 @@ def test_symmetric_equilibria_of_the_plane(name, q):
     w = r * jnp.array([np.sin(t), np.cos(t)])
     optimizer = flows.ScaleInvariantDescent(eta, q / eta)
     assert_close(one_step(loss, optimizer, w), REFLECT * w, rtol=1e-12)
-    J = jax.jacfwd(lambda w: REFLECT * one_step(loss, optimizer, w))(w)
+    J = jax.jit(jax.jacfwd(lambda w: REFLECT * one_step(loss, optimizer, w)))(w)
     R = second / first
     det = np.cos(2 * t) ** 2 * (R * np.tan(2 * t) + np.tan(2 * t) ** 2 - 1)
     trace = R * np.sin(4 * t) / 2 + np.cos(4 * t) - 1
