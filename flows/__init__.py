@@ -20,6 +20,8 @@ import importlib.metadata
 from . import problems as problems
 from . import scale_invariant as scale_invariant
 from ._compare import compare as compare
+from ._ensemble import Ensemble as Ensemble
+from ._ensemble import EnsembleComparison as EnsembleComparison
 from ._errors import ContinuationError as ContinuationError
 from ._errors import FlowsError as FlowsError
 from ._errors import IncompatibleFlowError as IncompatibleFlowError
@@ -49,7 +51,9 @@ from .curvature import AbstractCurvature as AbstractCurvature
 from .curvature import Dense as Dense
 from .curvature import Krylov as Krylov
 from .curvature.largest import Eigenpairs as Eigenpairs
+from .optimizers import SGD as SGD
 from .optimizers import AbstractOptimizer as AbstractOptimizer
+from .optimizers import AbstractStochasticOptimizer as AbstractStochasticOptimizer
 from .optimizers import DriftAdjustedDescent as DriftAdjustedDescent
 from .optimizers import GradientDescent as GradientDescent
 from .optimizers import RMSProp as RMSProp
@@ -76,10 +80,13 @@ from .stability import stability_coefficients as stability_coefficients
 from .stability import top_eigenpairs as top_eigenpairs
 from .vector_fields import AbstractFlow as AbstractFlow
 from .vector_fields import AbstractSteppedFlow as AbstractSteppedFlow
+from .vector_fields import AbstractStochasticFlow as AbstractStochasticFlow
 from .vector_fields import CentralFlow as CentralFlow
 from .vector_fields import GradientFlow as GradientFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
 from .vector_fields import PrincipalFlow as PrincipalFlow
+from .vector_fields import ReshufflingFlow as ReshufflingFlow
 from .vector_fields import RodFlow as RodFlow
+from .vector_fields import StochasticModifiedFlow as StochasticModifiedFlow
 
 __version__ = importlib.metadata.version("descentflows")

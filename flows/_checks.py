@@ -6,12 +6,13 @@ import operator
 from typing import Any, NoReturn
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 from jax.core import Tracer
 
-from ._custom_types import Loss, Params, PyTree, Scalar
+from ._custom_types import Array, Loss, Params, PyTree, Scalar
 from ._errors import (
     InvalidLearningRateError,
     InvalidLossError,
@@ -111,6 +112,24 @@ def integer(value: Any, least: int, name: str, example: str, most: int | None = 
             f"{name} must be an integer {bounds}, got {value!r}. Write for example {example}."
         )
     return number
+
+
+def random_key(key: Any, wanted_by: str) -> Array:
+    """One random key, or an `InvalidOptionError`."""
+    remedy = "Pass key=jax.random.key(0); another number gives other noise."
+    if key is None:
+        raise InvalidOptionError(f"{wanted_by} draws random numbers, so it needs a key. {remedy}")
+    dtype = getattr(key, "dtype", None)
+    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        if key.shape == ():
+            return key
+        raise InvalidOptionError(
+            f"key is an array of keys of shape {key.shape}. For one run each: "
+            "jax.vmap(lambda key: ...(key=key))(keys)."
+        )
+    if dtype == jnp.uint32 and getattr(key, "shape", None) == (2,):
+        return jax.random.wrap_key_data(jnp.asarray(key))
+    raise InvalidOptionError(f"key must be a random key of JAX, got {key!r}. {remedy}")
 
 
 def one_of(value: Any, allowed: tuple[Any, ...], name: str) -> None:

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import diffrax as dfx
@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._checks import being_traced, one_of, step_count
+from ._compare_in_law import compare_in_law
 from ._custom_types import Array, Flag, Loss, Params, PyTree
-from ._errors import IncompatibleFlowError
+from ._errors import IncompatibleFlowError, InvalidOptionError
 from ._integrator import Integrator, make_integrator
 from ._iterate import (
     IterateState,
@@ -38,7 +39,7 @@ from ._solve import (
 )
 from ._vectors import real_dtype, size
 from ._windows import keep_params, plan, walk
-from .optimizers import AbstractOptimizer
+from .optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 from .vector_fields import AbstractFlow
 
 MODES = ("trajectory", "per_step")
@@ -56,11 +57,16 @@ def compare(
     loss: Loss,
     params: Params,
     optimizer: AbstractOptimizer,
-    flows: Sequence[AbstractFlow],
+    flows: Sequence[AbstractFlow] | AbstractFlow,
     steps: int,
     *,
     args: PyTree[Any] = None,
     mode: str = "trajectory",
+    key: Array | None = None,
+    paths: int = 1000,
+    observe: Callable[[Params], Any] | None = None,
+    every: int | None = None,
+    chunk: int | None = None,
     solver: dfx.AbstractSolver | None = None,
     stepsize_controller: dfx.AbstractStepSizeController | None = None,
     dt0: Any = None,
@@ -69,7 +75,7 @@ def compare(
     save_params: bool | str = "auto",
     progress: bool = False,
     throw: bool = True,
-) -> Comparison:
+) -> Comparison | Any:
     r"""Compare flows with the iterates that they model.
 
     .. math::
@@ -82,6 +88,10 @@ def compare(
     the error is that of one step. Works under ``jit``, ``vmap`` and reverse-mode ``grad``. Memory
     does not grow with the number of steps unless the parameters are kept.
 
+    An optimizer that draws random numbers is compared in law: many paths of it with as many of
+    every flow, independent of each other. That is done in chunks on the host, not under a
+    transformation.
+
     Arguments:
         loss: As in `flows.iterate`.
         params: As in `flows.iterate`.
@@ -91,6 +101,12 @@ def compare(
         steps: How many steps, a Python integer >= 0.
         args: Data for the loss.
         mode: ``"trajectory"`` or ``"per_step"``.
+        key: In law: what all random numbers come from, ``jax.random.key(0)`` for example.
+        paths: In law: how many of the optimizer, and of each flow.
+        observe: In law: a function from the parameters to a number, or a list of them; by default
+            the loss, and the parameters if there are no more than 16.
+        every: In law: observe every so many steps, and the last; by default at most 100 times.
+        chunk: In law: how many paths at a time; by default what fits into 64 MiB.
         solver: As in `flows.solve`; so are the next four.
         stepsize_controller: By default the integration error is far below the model error;
             `Trajectory.stats` reports it, and the printed table marks where it is not.
@@ -104,10 +120,10 @@ def compare(
         throw: Raise an error if anything stops early, rather than return its result code.
 
     Returns:
-        A `flows.Comparison`. A flow that models every second step (`Trajectory.stride`) is compared
-        at those; at the others, one optimizer step from it is. In mode ``"per_step"`` it starts
-        anew at every second iterate. A flow that models the iterates' average
-        (`Trajectory.reference`) is compared with the midpoints
+        A `flows.Comparison`; in law a `flows.EnsembleComparison`. A flow that models every second
+        step (`Trajectory.stride`) is compared at those; at the others, one optimizer step from it
+        is. In mode ``"per_step"`` it starts anew at every second iterate. A flow that models the
+        iterates' average (`Trajectory.reference`) is compared with the midpoints
         ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the
         others; when the iterates diverge the run ends. Either way everything up to there is kept,
         and the trajectory's result code, `last_step` and `message` say what happened. In mode
@@ -144,6 +160,26 @@ def compare(
     count = step_count(steps)
     one_of(mode, MODES, "mode")
     models = _check_flows(flows, optimizer, mode)
+    names = _distinct([flow.name for flow in models])
+    if isinstance(optimizer, AbstractStochasticOptimizer):
+        _check_in_law(mode, stepsize_controller, dt0)
+        return compare_in_law(
+            loss,
+            params,
+            optimizer,
+            models,
+            count,
+            args=args,
+            key=key,
+            paths=paths,
+            observe=observe,
+            every=every,
+            solver=solver,
+            chunk=chunk,
+            names=names,
+            progress=progress,
+            throw=throw,
+        )
     problem, moving = make_problem(loss, params, optimizer, args)
     optimizer.check(problem, moving)
     dtype = real_dtype(moving)
@@ -171,7 +207,6 @@ def compare(
         progress=progress,
         label="compare",
     )
-    names = _distinct([flow.name for flow in models])
     comparison = Comparison(
         iterates=iterate_trajectory(problem, carry.iterates, iterate_records),
         trajectories={
@@ -311,6 +346,21 @@ def _check_flows(flows: Any, optimizer: Any, mode: str) -> Flows:
                 'cannot begin anew at every one. Compare it with mode="trajectory".'
             )
     return models
+
+
+def _check_in_law(mode: str, stepsize_controller: Any, dt0: Any) -> None:
+    """Raise an `InvalidOptionError` for what means nothing between laws."""
+    if mode != "trajectory":
+        raise InvalidOptionError(
+            'a stochastic optimizer is compared in law, which mode="per_step" cannot be. '
+            "Leave mode out."
+        )
+    if stepsize_controller is not None or dt0 is not None:
+        raise InvalidOptionError(
+            "a stochastic flow is integrated in equal parts of an optimizer step. Leave out "
+            "stepsize_controller and dt0, and write for example "
+            "flows.StochasticModifiedFlow(substeps=16)."
+        )
 
 
 def _distinct(names: list[str]) -> list[str]:

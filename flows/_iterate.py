@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import being_traced, step_count
+from ._checks import being_traced, random_key, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from ._errors import InvalidOptimizerError
 from ._problem import Problem, make_problem
 from ._results import RESULTS, Trajectory, check
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
-from .optimizers import AbstractOptimizer
+from .optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 
 # One window of a run without flows; also the most steps between two updates of the progress bar.
 _LONGEST = 1024
@@ -39,6 +39,7 @@ def iterate(
     steps: int,
     *,
     args: PyTree[Any] = None,
+    key: Array | None = None,
     save_params: bool | str = "auto",
     progress: bool = False,
     throw: bool = True,
@@ -59,6 +60,8 @@ def iterate(
         optimizer: For example ``flows.GradientDescent(0.1)``.
         steps: How many steps, a Python integer >= 0.
         args: Data for the loss. Its arrays and floats may change without compiling anew.
+        key: For an optimizer that draws random numbers, ``jax.random.key(0)`` for example; the same
+            key gives the same run. Many runs: ``jax.vmap`` over keys.
         save_params: Keep the parameters of every step: True, False, or "auto" (up to 64 MiB).
         progress: Show a bar over the steps.
         throw: Raise an error if the run stops early, rather than return its result code.
@@ -71,7 +74,8 @@ def iterate(
         InvalidLossError: If the loss cannot be called, or does not return one real number.
         InvalidParametersError: If a leaf of `params` cannot be moved; the message names it.
         InvalidStepsError: If `steps` is not a non-negative integer.
-        InvalidOptionError: If `save_params` is none of the above, or progress is wanted under jit.
+        InvalidOptionError: If `save_params` is none of the above, progress is wanted under jit, or
+            a key is missing or none.
         InvalidOptimizerError: If the optimizer is none.
         RunFailedError: If the run stops early and `throw` is True; its ``partial`` is the run.
 
@@ -90,13 +94,12 @@ def iterate(
     count = step_count(steps)
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
-    optimizer.check(problem, moving)
     point_bytes = size(moving) * real_dtype(moving).itemsize
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes if save else 1, _LONGEST)
 
     traced = being_traced(problem, moving)
-    carry, start = begin(problem, moving, save)
+    carry, start = begin(problem, moving, save, check_randomness(problem, moving, key))
     carry, records = walk(
         lambda carry, done: _advance(
             problem, carry, done, jnp.asarray(count), windows.length, save
@@ -122,10 +125,27 @@ def check_optimizer(optimizer: Any) -> None:
         )
 
 
+def check_randomness(problem: Problem, params: Params, key: Any) -> Array | None:
+    """The key, where the optimizer wants one; raises a typed error unless all is there and fits."""
+    optimizer = problem.optimizer
+    if not isinstance(optimizer, AbstractStochasticOptimizer):
+        optimizer.check(problem, params)
+        return None
+    key = random_key(key, type(optimizer).__name__)
+    optimizer.check(problem, params)
+    return key
+
+
 @eqx.filter_jit
-def begin(problem: Problem, params: Params, save: bool) -> tuple[IterateState, Records]:
+def begin(
+    problem: Problem, params: Params, save: bool, key: Array | None = None
+) -> tuple[IterateState, Records]:
     """The state before the first step, and the records of step 0."""
-    state = problem.optimizer.init(params)
+    optimizer = problem.optimizer
+    if isinstance(optimizer, AbstractStochasticOptimizer):
+        state = optimizer.init(params, key)
+    else:
+        state = optimizer.init(params)
     value, gradient = problem.value_and_gradient(problem.optimizer.params(state))
     grad_norm = norm(gradient)
     alive = jnp.isfinite(value) & jnp.isfinite(grad_norm)

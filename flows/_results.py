@@ -62,6 +62,49 @@ class RESULTS(dfx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The sharpness is beyond the edge of stability, where this flow is no model. "
         "Start where h times the sharpness is below 2, or try more substeps."
     )
+    sharpness_beyond_one = (
+        "The learning rate times the sharpness is 1 or more, where this flow is not real. "
+        "Try a smaller learning rate, or another flow."
+    )
+    no_real_diffusion = (
+        "No stochastic differential equation has the law of these steps: noise and Hessian do not "
+        "commute, and the diffusion would be complex. Try StochasticModifiedFlow(2)."
+    )
+
+
+_CODES = (
+    "successful",
+    "diverged",
+    "iterates_ended",
+    "flow_ended",
+    "eigenpairs_not_converged",
+    "too_many_critical_directions",
+    "complementarity_not_solved",
+    "sharpness_overshoot",
+    "sharpness_beyond_one",
+    "no_real_diffusion",
+    "max_steps_reached",
+    "max_steps_rejected",
+    "dt_min_reached",
+    "event_occurred",
+    "nonlinear_max_steps_reached",
+    "nonlinear_divergence",
+    "singular",
+    "breakdown",
+    "stagnation",
+    "conlim",
+    "nonfinite_input",
+    "nonfinite",
+    "internal_error",
+)
+
+
+def code_names(results: RESULTS) -> tuple[str, ...]:
+    """What the codes are called, in a list: of one run one, of a batch one for each."""
+    flat = np.atleast_1d(np.zeros(np.shape(results == RESULTS.successful), dtype=object))
+    for code in _CODES:
+        flat[np.atleast_1d(np.asarray(results == getattr(RESULTS, code)))] = code
+    return tuple(flat.ravel().tolist())
 
 
 @jtu.register_static

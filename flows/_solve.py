@@ -1,6 +1,6 @@
 """One flow, integrated from the start along the step clock."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import diffrax as dfx
 import equinox as eqx
@@ -8,18 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._checks import being_traced, step_count
+from ._checks import being_traced, random_key, step_count
 from ._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from ._errors import IncompatibleFlowError
-from ._integrator import Integrator, integrate, make_integrator
-from ._iterate import Records, blank_unless, check_optimizer, step_times
+from ._integrator import Integrator, Leg, integrate, make_integrator
+from ._iterate import Records, blank_unless, check_optimizer, check_randomness, step_times
+from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
 from ._problem import Problem, make_problem
 from ._results import RESULTS, Label, Trajectory, check
 from ._substeps import no_stats, step_through
 from ._vectors import norm, real_dtype, select, size, subtract
 from ._windows import keep_params, plan, walk
 from .optimizers import AbstractOptimizer
-from .vector_fields import AbstractFlow, AbstractSteppedFlow
+from .vector_fields import AbstractFlow, AbstractSteppedFlow, AbstractStochasticFlow
 
 # One window: long enough that restarting the solver costs nothing, short enough to show progress.
 LONGEST = 256
@@ -53,6 +54,7 @@ def solve(
     steps: int,
     *,
     args: PyTree[Any] = None,
+    key: Array | None = None,
     solver: dfx.AbstractSolver | None = None,
     stepsize_controller: dfx.AbstractStepSizeController | None = None,
     dt0: float | Scalar | None = None,
@@ -76,7 +78,11 @@ def solve(
         flow: For example ``flows.GradientFlow()``.
         steps: ``N``, a Python integer >= 0.
         args: Data for the loss.
-        solver: Any diffrax solver; by default ``Dopri8()`` in float64 and ``Tsit5()`` in float32.
+        key: For a stochastic flow, ``jax.random.key(0)`` for example; the same key gives the same
+            path. Many paths: ``jax.vmap`` over keys.
+        solver: Any diffrax solver; by default ``Dopri8()`` in float64 and ``Tsit5()`` in float32,
+            and ``ShARK()`` for a stochastic flow, which goes in equal substeps: the next three are
+            not for it.
         stepsize_controller: Any diffrax controller. By default adaptive, with a local error below
             1e-11 (float64) or 1e-5 (float32) of the length of one step.
         dt0: The solver's first step in flow time; with ``ConstantStepSize()`` every step.
@@ -118,12 +124,16 @@ def solve(
     count = step_count(steps)
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
-    optimizer.check(problem, moving)
     dtype = real_dtype(moving)
     traced = being_traced(problem, moving, flow, stepsize_controller, dt0)
-    integrator = make_integrator(
-        dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
-    )
+    if isinstance(flow, AbstractStochasticFlow):
+        key = check_noise(problem, moving, flow, key)
+        integrator = make_noisy_integrator(solver, stepsize_controller, dt0, key)
+    else:
+        optimizer.check(problem, moving)
+        integrator = make_integrator(
+            dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
+        )
     point_bytes = size(moving) * dtype.itemsize
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes, LONGEST)
@@ -152,7 +162,8 @@ def check_flow(flow: Any, optimizer: Any) -> None:
         raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
     if not isinstance(optimizer, flow.models):
         modelled = " or ".join(model.__name__ for model in flow.models)
-        kinds = (*AbstractFlow.__subclasses__(), *AbstractSteppedFlow.__subclasses__())
+        bases = (AbstractFlow, AbstractSteppedFlow, AbstractStochasticFlow)
+        kinds = [kind for base in bases for kind in base.__subclasses__()]
         others = sorted(
             other.__name__
             for other in kinds
@@ -168,6 +179,14 @@ def check_flow(flow: Any, optimizer: Any) -> None:
             f"compare it with {modelled}, or {remedy}."
         )
     flow.check(optimizer)
+
+
+def check_noise(problem: Problem, params: Params, flow: AbstractStochasticFlow, key: Any) -> Array:
+    """The key; raises a typed error unless it is one, and data and flow fit together."""
+    key = random_key(key, flow.name)
+    check_randomness(problem, params, key)
+    flow.start(problem, params)
+    return key
 
 
 class Target(NamedTuple):
@@ -186,7 +205,7 @@ class Target(NamedTuple):
 def begin_flow(
     problem: Problem,
     flow: AbstractFlow,
-    integrator: Integrator,
+    integrator: Integrator | NoisyIntegrator,
     params: Params,
     save: bool,
     target: Target | None = None,
@@ -210,7 +229,7 @@ def _advance(problem, flow, integrator, carry, done, steps, length, save):
 def advance_flow(
     problem: Problem,
     flow: AbstractFlow,
-    integrator: Integrator,
+    integrator: Integrator | NoisyIntegrator,
     carry: FlowState,
     done: Array,
     steps: Array | int,
@@ -229,10 +248,7 @@ def advance_flow(
     t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:
-        if isinstance(flow, AbstractSteppedFlow):
-            leg = step_through(problem, flow, carry.y, ts.astype(dtype), carry.dt)
-        else:
-            leg = integrate(problem, flow, integrator, carry.y, t0, ts.astype(dtype), carry.dt)
+        leg = _leg(problem, flow, integrator, carry, t0, done, ts.astype(dtype))
 
         def at(i: Integer) -> tuple[PyTree[Array], Params]:
             """The state after so many steps of this window, and the point it stands for."""
@@ -273,6 +289,23 @@ def advance_flow(
         return carry, jax.tree.map(lambda x: jnp.broadcast_to(x, (length, *x.shape)), blank)
 
     return jax.lax.cond(carry.alive, window, nothing, carry)
+
+
+def _leg(
+    problem: Problem,
+    flow: AbstractFlow,
+    integrator: Integrator | NoisyIntegrator,
+    carry: FlowState,
+    t0: Scalar,
+    done: Array,
+    ts: Array,
+) -> Leg:
+    """A window, made as the kind of the flow wants it."""
+    if isinstance(flow, AbstractSteppedFlow):
+        return step_through(problem, flow, carry.y, ts, carry.dt)
+    if isinstance(flow, AbstractStochasticFlow):
+        return step_noisily(problem, flow, cast(NoisyIntegrator, integrator), carry.y, done, ts)
+    return integrate(problem, flow, cast(Integrator, integrator), carry.y, t0, ts, carry.dt)
 
 
 def point_of(

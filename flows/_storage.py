@@ -14,44 +14,23 @@ import numpy as np
 
 from ._checks import split_params
 from ._custom_types import Params, PyTree
+from ._ensemble import Ensemble, EnsembleComparison
 from ._errors import StorageError
 from ._regime_report import RegimeReport
-from ._results import RESULTS, Comparison, Label, Trajectory, require_single
+from ._results import RESULTS, Comparison, Label, Trajectory, code_names, require_single
 
 _FORMAT = "descentflows-1"
 _PLAIN = ("ts", "loss", "grad_norm", "last_step")
 _TABLES = ("diagnostics", "stats")
 _TREES = ("params", "final_params")
-_CODES = (
-    "successful",
-    "diverged",
-    "iterates_ended",
-    "flow_ended",
-    "max_steps_reached",
-    "max_steps_rejected",
-    "dt_min_reached",
-    "event_occurred",
-    "nonlinear_max_steps_reached",
-    "nonlinear_divergence",
-    "singular",
-    "breakdown",
-    "stagnation",
-    "conlim",
-    "nonfinite_input",
-    "nonfinite",
-    "internal_error",
-)
 
 
 def save(run: Comparison | Trajectory, path: str | pathlib.Path) -> pathlib.Path:
     """Write a run to `path`, with the suffix ``.npz``."""
-    path = pathlib.Path(path)
-    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     is_comparison = isinstance(run, Comparison)
     parts = {"iterates": run.iterates, **run.trajectories} if is_comparison else {"run": run}
     arrays: dict[str, np.ndarray] = {}
     metadata: dict[str, Any] = {
-        "format": _FORMAT,
         "kind": type(run).__name__,
         "parts": [_pack(part, f"part{place}", arrays) for place, part in enumerate(parts.values())],
     }
@@ -63,26 +42,46 @@ def save(run: Comparison | Trajectory, path: str | pathlib.Path) -> pathlib.Path
         }
         for place, error in enumerate(run.errors.values()):
             arrays[f"error{place}"] = np.asarray(error)
-    np.savez_compressed(path, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
-    return path
+    return _write(path, metadata, arrays)
 
 
 def save_report(report: RegimeReport, path: str | pathlib.Path) -> pathlib.Path:
     """Write a report to `path`, with the suffix ``.npz``."""
-    path = pathlib.Path(path)
-    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     names = [field.name for field in dataclasses.fields(report) if field.name != "parameters"]
     arrays = {name: np.asarray(getattr(report, name)) for name in names}
     kind = type(report).__name__
-    metadata = {"format": _FORMAT, "kind": kind, "parameters": report.parameters, "parts": []}
-    np.savez_compressed(path, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
+    return _write(path, {"kind": kind, "parameters": report.parameters, "parts": []}, arrays)
+
+
+def save_ensembles(run: EnsembleComparison, path: str | pathlib.Path) -> pathlib.Path:
+    """Write a comparison in law to `path`, with the suffix ``.npz``."""
+    parts = [run.iterates, *run.flows.values()]
+    arrays = {
+        f"part{place}/{name}": np.asarray(getattr(part, name))
+        for place, part in enumerate(parts)
+        for name in ("steps", "ts", "values", "results")
+    }
+    metadata = {
+        "kind": type(run).__name__,
+        "names": run.iterates.names,
+        "flows": list(run.flows),
+        "settings": dict(run.settings),
+    }
+    return _write(path, metadata, arrays)
+
+
+def _write(path: str | pathlib.Path, metadata: dict[str, Any], arrays: Any) -> pathlib.Path:
+    path = pathlib.Path(path)
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    text = json.dumps({"format": _FORMAT, **metadata})
+    np.savez_compressed(path, metadata=np.asarray(text), **arrays)
     return path
 
 
 def load(
     path: str | pathlib.Path, *, like: Params | None = None
-) -> Comparison | Trajectory | RegimeReport:
-    """Read what `Comparison.save`, `Trajectory.save` or `RegimeReport.save` wrote.
+) -> Comparison | Trajectory | RegimeReport | EnsembleComparison:
+    """Read what the method `save` of a run, a comparison or a report wrote.
 
     Arrays keep their shapes, dtypes and units (times are flow times). Parameters come back as the
     dicts, lists and tuples that they were saved as; of any other structure (an Equinox module,
@@ -93,7 +92,8 @@ def load(
         like: Parameters of the structure that was saved, for example those the run started from.
 
     Returns:
-        The `flows.Comparison` (or `flows.Trajectory`, or `flows.RegimeReport`).
+        What was saved: a `flows.Comparison`, `flows.EnsembleComparison`, `flows.Trajectory` or
+        `flows.RegimeReport`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -130,6 +130,8 @@ def load(
     if metadata["kind"] == "RegimeReport":
         columns = {name: jnp.asarray(array) for name, array in arrays.items() if name != "metadata"}
         return RegimeReport(**columns, parameters=metadata["parameters"])
+    if metadata["kind"] == "EnsembleComparison":
+        return _ensembles(metadata, arrays)
     parts = [
         _unpack(part, f"part{place}", arrays, like) for place, part in enumerate(metadata["parts"])
     ]
@@ -143,6 +145,22 @@ def load(
         mode=metadata["mode"],
         settings=tuple(metadata["settings"].items()),
     )
+
+
+def _ensembles(metadata: dict[str, Any], arrays: dict[str, Any]) -> EnsembleComparison:
+    names = tuple(metadata["names"])
+    parts = [
+        Ensemble(
+            arrays[f"part{place}/steps"],
+            arrays[f"part{place}/ts"],
+            arrays[f"part{place}/values"],
+            names,
+            tuple(arrays[f"part{place}/results"].tolist()),
+        )
+        for place in range(1 + len(metadata["flows"]))
+    ]
+    flows = dict(zip(metadata["flows"], parts[1:], strict=True))
+    return EnsembleComparison(parts[0], flows, tuple(metadata["settings"].items()))
 
 
 def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -162,7 +180,7 @@ def _pack(part: Trajectory, prefix: str, arrays: dict[str, np.ndarray]) -> dict[
         for name in _TABLES
     }
     packed["stride"], packed["reference"] = part.stride, part.reference
-    packed["result"] = next(code for code in _CODES if part.result == getattr(RESULTS, code))
+    [packed["result"]] = code_names(part.result)
     for name in _TREES:
         tree = getattr(part, name)
         leaves = [

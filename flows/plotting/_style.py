@@ -35,6 +35,10 @@ _LOOKS = {
     "PrincipalFlow(real, cubic)": Look("#8C1C13", "-"),
     "CentralFlow": Look("#CC79A7", (0, (3, 1))),
     "RodFlow": Look("#56B4E9", (0, (1, 1))),
+    "StochasticModifiedFlow(1)": Look("#0072B2", (0, (6, 2))),
+    "StochasticModifiedFlow(2)": Look("#E69F00", (0, (2, 1))),
+    "StochasticModifiedFlow(principal)": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
+    "ReshufflingFlow": Look("#D55E00", "-"),
 }
 _SPARE = (
     Look("#666666", (0, (1, 2))),

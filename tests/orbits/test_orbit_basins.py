@@ -364,5 +364,5 @@ def test_bad_input(changed, error, message):
 
 
 def test_it_runs_on_the_host():
-    with pytest.raises(flows.InvalidOptionError, match="basin_shares works off its orbits"):
+    with pytest.raises(flows.InvalidOptionError, match="basin_shares works in chunks"):
         jax.jit(lambda x: flows.basin_shares(LAND, x, flows.GradientDescent(0.1)).counts)(STARTS)

@@ -1,4 +1,4 @@
-"""Many orbits in chunks of equal size, so that memory is bounded and one program serves all."""
+"""Many runs in chunks of equal size, so that memory is bounded and one program serves all."""
 
 import math
 from collections.abc import Callable
@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
-from .._checks import integer
-from .._custom_types import PyTree
-from .._errors import InvalidOptionError
-from .._progress import progress_bar
+from ._checks import integer
+from ._custom_types import PyTree
+from ._errors import InvalidOptionError
+from ._progress import progress_bar
 
-# What the orbits of one chunk may take, in bytes.
+# What the runs of one chunk may take, in bytes.
 _CHUNK_BYTES = 2**26
 
 
@@ -56,6 +56,6 @@ def require_host(traced: bool, name: str, instead: str) -> None:
     """Raise an `InvalidOptionError` under a JAX transformation."""
     if traced:
         raise InvalidOptionError(
-            f"{name} works off its orbits in chunks on the host, and cannot be traced. "
+            f"{name} works in chunks on the host, and cannot be traced. "
             f"Call it outside jit, vmap and grad; inside use {instead}."
         )

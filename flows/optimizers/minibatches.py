@@ -1,0 +1,96 @@
+"""Minibatches: which examples a step sees, and whether a loss is the mean over its examples."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import jax.tree_util as jtu
+
+from .._checks import being_traced, is_traced
+from .._custom_types import Array, Integer, Params, PyTree
+from .._errors import InvalidLossError, InvalidOptionError
+from .._problem import Problem
+
+SAMPLINGS = ("replacement", "no replacement", "reshuffling", "in order")
+# How far the mean of the examples' losses may be from the loss, in rounding units of the loss.
+_ROUNDING = 1e4
+
+
+def number_of_examples(args: PyTree[Any]) -> int:
+    """The length of the first axis of all arrays of `args`, or an `InvalidOptionError`."""
+    leaves = [leaf for leaf in jtu.tree_leaves(args) if eqx.is_array(leaf)]
+    lengths = {leaf.shape[:1] for leaf in leaves}
+    if len(lengths) != 1 or lengths == {()}:
+        shapes = [leaf.shape for leaf in leaves]
+        raise InvalidOptionError(
+            "minibatches are slices of args, whose arrays must all have one first axis, that of "
+            f"the examples; here the shapes are {shapes}. Pass the data as args=(x, y), and what "
+            "is no data inside the loss."
+        )
+    [(n,)] = lengths
+    return n
+
+
+def examples(args: PyTree[Any], indices: Array) -> PyTree[Any]:
+    """The examples with these numbers, as `args` of a loss."""
+    return jtu.tree_map(lambda leaf: leaf[indices] if eqx.is_array(leaf) else leaf, args)
+
+
+def batch(sampling: str, n: int, size: int, key: Array, step: Integer) -> Array:
+    """The numbers of the examples that a step sees; shape ``(size,)``."""
+    if sampling == "replacement":
+        return jr.randint(jr.fold_in(key, step), (size,), 0, n)
+    if sampling == "no replacement":
+        return jr.permutation(jr.fold_in(key, step), n)[:size]
+    steps = n // size  # in an epoch
+    place = step % steps
+    order = jnp.arange(n)
+    if sampling == "reshuffling":
+        order = jr.permutation(jr.fold_in(key, step // steps), n)
+    return jax.lax.dynamic_slice_in_dim(order, place * size, size)
+
+
+def check_batches(problem: Problem, params: Params, sampling: str, size: int) -> None:
+    """Raise a typed error unless batches of the data can be drawn, and the loss is their mean."""
+    n = number_of_examples(problem.args)
+    if size > n:
+        raise InvalidOptionError(
+            f"batch_size is {size}, but args holds {n} examples. Write for example "
+            f"batch_size={max(1, n // 2)}."
+        )
+    if sampling in ("reshuffling", "in order") and n % size:
+        raise InvalidOptionError(
+            f'batch_size must divide the number of examples, {n}, for sampling="{sampling}", and '
+            f'{size} does not. Leave out {n % size} of them, or use sampling="no replacement".'
+        )
+    if being_traced(problem, params):
+        return
+    whole, mean = _loss_and_mean(problem, params)
+    rounding = _ROUNDING * float(jnp.finfo(whole.dtype).eps)
+    if not is_traced(whole) and abs(float(whole - mean)) > rounding * (1 + abs(float(whole))):
+        raise InvalidLossError(
+            f"the loss is {float(whole):.6g}, but the mean of the losses of single examples is "
+            f"{float(mean):.6g}. SGD needs a loss that is the mean over the first axis of args: "
+            "for example jnp.mean(...) instead of jnp.sum(...), and no normalisation over a batch."
+        )
+
+
+@eqx.filter_jit
+def _loss_and_mean(problem: Problem, params: Params) -> tuple[Array, Array]:
+    return problem.value(params), jnp.mean(example_losses(problem, params))
+
+
+def example_losses(problem: Problem, params: Params) -> Array:
+    """The loss of each example by itself, shape ``(n,)``."""
+
+    def of(i: Integer) -> Array:
+        return on_examples(problem, i[None]).value(params)
+
+    return jax.vmap(of)(jnp.arange(number_of_examples(problem.args)))
+
+
+def on_examples(problem: Problem, indices: Array) -> Problem:
+    """The same problem with some of its examples."""
+    return eqx.tree_at(lambda p: p.args, problem, examples(problem.args, indices))

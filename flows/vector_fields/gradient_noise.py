@@ -1,0 +1,98 @@
+r"""The noise in the gradient of a minibatch, from the gradients of single examples.
+
+.. math:: \Sigma = \frac cn \sum_i (g_i - g)(g_i - g)^T, \qquad
+    \xi = \sqrt{\frac cn} \sum_i w_i (g_i - g), \quad w_i \sim N(0, 1)
+
+The covariance is never formed: a weighted sum of gradients is the gradient of a weighted sum.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from .._custom_types import Array, Params, Scalar
+from .._problem import Problem
+from .._vectors import add, add_scaled, ravel, real_dtype, size, subtract
+from ..optimizers import SGD
+from ..optimizers.gaussian_noise import standard_normal
+from ..optimizers.minibatches import example_losses, number_of_examples
+
+
+def sgd(problem: Problem) -> SGD:
+    """The optimizer, for the type checker."""
+    return cast(SGD, problem.optimizer)
+
+
+def force(problem: Problem) -> Callable[[Params], Params]:
+    """The gradient and the weight decay, ``g + lambda theta``."""
+    decay = sgd(problem).weight_decay
+    return lambda params: add_scaled(problem.gradient(params), decay, params)
+
+
+def batch_factor(optimizer: SGD, n: int) -> float:
+    """``c``: the covariance of a batch's gradient over that of one example's."""
+    size = optimizer.batch_size
+    if size is None:
+        return 0.0
+    if optimizer.sampling == "replacement":
+        return 1 / size
+    return (n - size) / (size * (n - 1)) if n > 1 else 0.0
+
+
+def draw(problem: Problem, like: Params, key: Array) -> tuple[Array | None, Params | None]:
+    """Standard normal numbers for what is random in a step: the batch, and the noise added."""
+    optimizer = sgd(problem)
+    batch, added = None, None
+    if optimizer.batch_size is not None:
+        n = number_of_examples(problem.args)
+        batch = jr.normal(jr.fold_in(key, 0), (n,), real_dtype(like))
+    if optimizer.noise is not None:
+        added = standard_normal(jr.fold_in(key, 1), like)
+    return batch, added
+
+
+def noise(problem: Problem, params: Params, draws: tuple[Array | None, Params | None]) -> Params:
+    """The noise of one step's gradient for these draws, linear in them; one gradient."""
+    batch, added = draws
+    total = jax.tree.map(jnp.zeros_like, params)
+    if batch is not None:
+        n = batch.shape[0]
+        scale = (batch_factor(sgd(problem), n) / n) ** 0.5
+        weights = scale * (batch - jnp.mean(batch))
+        total = jax.grad(lambda p: jnp.sum(weights * example_losses(problem, p)))(params)
+    covariance = sgd(problem).noise
+    if covariance is not None:
+        total = add(total, covariance.times(added))
+    return total
+
+
+def covariance(problem: Problem, params: Params) -> Array:
+    """The covariance of one step's gradient, ``(p, p)``: for a small number ``p`` of parameters."""
+    p = size(params)
+    total = jnp.zeros((p, p), real_dtype(params))
+    if sgd(problem).batch_size is not None:
+        gradients = jax.jacrev(lambda q: example_losses(problem, q))(params)
+        rows = jax.vmap(ravel)(gradients)
+        rows = rows - jnp.mean(rows, axis=0, keepdims=True)
+        n = rows.shape[0]
+        total = total + batch_factor(sgd(problem), n) / n * rows.T @ rows
+    added = sgd(problem).noise
+    if added is not None:
+        total = total + added.covariance(params)
+    return total
+
+
+def trace_gradient(problem: Problem, params: Params) -> Params:
+    r"""Half the gradient of ``tr Sigma`` of single examples, ``(1/n) sum_i H_i g_i - H g``."""
+
+    def half_trace(p: Params) -> Scalar:
+        gradients = jax.jacrev(lambda q: example_losses(problem, q))(p)
+        mean = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0, keepdims=True), gradients)
+        deviations = jax.tree.leaves(subtract(gradients, mean))
+        n = number_of_examples(problem.args)
+        return sum(jnp.sum(leaf**2) for leaf in deviations) / (2 * n)  # pyright: ignore[reportReturnType]
+
+    return jax.grad(half_trace)(params)

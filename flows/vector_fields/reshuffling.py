@@ -1,0 +1,107 @@
+"""The modified flow of SGD that goes through its examples in a new random order each epoch."""
+
+from typing import Any, ClassVar
+
+import jax
+
+from .._custom_types import Params, Scalar, VectorField
+from .._errors import IncompatibleFlowError
+from .._problem import Problem
+from .._vectors import add_scaled, scaled
+from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers.minibatches import number_of_examples
+from ._base import AbstractFlow
+from .gradient_noise import force, sgd, trace_gradient
+from .stochastic import require_plain
+
+
+class ReshufflingFlow(AbstractFlow):
+    r"""The mean iterate of SGD with random reshuffling, epoch by epoch.
+
+    .. math::
+        \dot\theta = -\nabla \Bigl( E + \frac h4\, \mathbb E\, |\nabla E_B|^2 \Bigr), \qquad
+        \mathbb E\, |\nabla E_B|^2 = |g|^2 + \frac{n - b}{b (n - 1)}\, \mathrm{tr}\, \Sigma_1
+
+    with batches of ``b`` of ``n`` examples and the covariance ``Sigma_1`` of one example's
+    gradient. Averaged over all orders, an epoch of ``m = n / b`` steps differs from this flow over
+    the time ``m h`` by ``O((m h)^3)``; within an epoch the flow makes no statement. Small batches
+    are driven to where the examples' gradients agree. Time is flow time: ``t = n h`` after ``n``
+    steps. One evaluation costs the gradient of all examples' squared gradients.
+
+    Raises:
+        IncompatibleFlowError: From the drivers, if the optimizer is not `SGD` with
+            ``sampling="reshuffling"``, or has noise, momentum or repeated batches.
+
+    Example:
+        Two examples of curvature 1 and 3: the flow feels ``2 + (h / 2) (1 + 9) / 2``.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> loss = lambda x, curvatures: jnp.mean(curvatures * x**2) / 2
+        >>> optimizer = flows.SGD(0.2, batch_size=1, sampling="reshuffling")
+        >>> curvatures = jnp.array([1.0, 3.0])
+        >>> float(flows.vector_field(
+        ...     loss, jnp.array(1.0), optimizer, flows.ReshufflingFlow(), args=curvatures
+        ... ))
+        -2.5
+
+    References:
+        S. L. Smith, B. Dherin, D. G. T. Barrett, S. De (2021), arXiv:2101.12176.
+    """
+
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
+
+    @property
+    def name(self) -> str:
+        """`ReshufflingFlow`."""
+        return "ReshufflingFlow"
+
+    @property
+    def stride(self) -> int:
+        """1: it can be asked at every step, but models the ends of epochs."""
+        return 1
+
+    def check(self, optimizer: AbstractOptimizer) -> None:
+        """Raise an `IncompatibleFlowError` unless epochs are shuffled, and nothing else is."""
+        require_plain(self.name, optimizer)
+        shuffled = (
+            isinstance(optimizer, SGD)
+            and optimizer.noise is None
+            and optimizer.batch_size is not None
+            and optimizer.sampling == "reshuffling"
+        )
+        if not shuffled:
+            raise IncompatibleFlowError(
+                f"{self.name} models epochs in random order and no other noise. Write for example "
+                'flows.SGD(0.1, batch_size=8, sampling="reshuffling"); for independent batches '
+                "use flows.StochasticModifiedFlow."
+            )
+
+    def init(self, problem: Problem, params: Params) -> Params:
+        """The parameters themselves."""
+        del problem
+        return params
+
+    def vector_field(self, problem: Problem) -> VectorField:
+        """``-(g + (h/2) (H g + c/2 grad tr Sigma_1))``, weight decay in ``g`` and ``H``."""
+        h = problem.optimizer.step_time
+        n = number_of_examples(problem.args)
+        b = sgd(problem).batch_size or n
+        factor = (n - b) / (b * (n - 1)) if n > 1 else 0.0
+
+        def field(t: Any, y: Params, args: Any) -> Params:
+            del t, args
+            g, product = jax.linearize(force(problem), y)
+            correction = add_scaled(product(g), factor, trace_gradient(problem, y))
+            return scaled(-1.0, add_scaled(g, h / 2, correction))
+
+        return field
+
+    def params(self, y: Params) -> Params:
+        """The state itself."""
+        return y
+
+    def diagnostics(self, problem: Problem, y: Params) -> dict[str, Scalar]:
+        """None: the loss and the gradient norm are recorded for every flow."""
+        del problem, y
+        return {}
