@@ -32,7 +32,7 @@ def require(problem: Problem, params: Params) -> None:
     if not measured <= allowed:
         raise NotScaleInvariantError(
             f"the loss is not scale invariant: relative to its size it changes by {measured:.3g} "
-            f"along a ray or when the parameters are halved or doubled, of which {allowed:.1g} "
+            f"along a ray or when the parameters are halved or doubled, of which {allowed:.2g} "
             "could be rounding. Leave regularisation out of the loss (weight decay is the "
             "optimizer's), normalise every layer with eps=0 and without affine parameters, and "
             "fix the last layer; flows.scale_invariant.scale_violation measures it.",
