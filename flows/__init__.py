@@ -83,6 +83,7 @@ from .vector_fields import AbstractSteppedFlow as AbstractSteppedFlow
 from .vector_fields import AbstractStochasticFlow as AbstractStochasticFlow
 from .vector_fields import CentralFlow as CentralFlow
 from .vector_fields import GradientFlow as GradientFlow
+from .vector_fields import IntrinsicFlow as IntrinsicFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
 from .vector_fields import PrincipalFlow as PrincipalFlow
 from .vector_fields import ReshufflingFlow as ReshufflingFlow
