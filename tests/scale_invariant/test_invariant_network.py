@@ -104,7 +104,7 @@ def test_angles_per_step_are_those_of_the_equilibrium(runs):
 
 def test_the_full_batch_keeps_the_time_mean_too():
     """Descent in direction and norm: the mean of log(1 + Phi^2 |g|^2) is -2 log(1 - q)."""
-    q, eta, steps = 0.01, 0.5, 1000
+    q, eta, steps = 0.01, 0.5, 300
     run = flows.iterate(
         NETWORK.loss,
         NETWORK.start,
