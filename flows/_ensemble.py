@@ -70,14 +70,15 @@ class Ensemble(eqx.Module):
     @property
     def variance(self) -> Float[np.ndarray, "k m"]:
         """The variance over the paths, unbiased."""
-        squares = self._average((self.values - self.mean) ** 2)
+        squares = self._central_moment(2)
         return squares * self._count / np.maximum(self._count - 1, 1)
 
     @property
     def variance_error(self) -> Float[np.ndarray, "k m"]:
         """The standard error of the variance, from the fourth moment."""
-        fourth = self._average((self.values - self.mean) ** 4)
-        return np.sqrt(np.maximum(fourth - self.variance**2, 0) / self._count)
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = self._central_moment(4) - self.variance**2
+        return np.sqrt(np.maximum(spread, 0) / self._count)
 
     def quantiles(self, levels: Any) -> Float[np.ndarray, "q k m"]:
         """The quantiles at some levels between 0 and 1."""
@@ -110,6 +111,10 @@ class Ensemble(eqx.Module):
     @property
     def _count(self) -> Float[np.ndarray, "k 1"]:
         return np.sum(self._finite, axis=0)[:, None].astype(float)
+
+    def _central_moment(self, power: int) -> Float[np.ndarray, "k m"]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._average((self.values - self.mean) ** power)
 
     def _average(self, values: np.ndarray) -> Float[np.ndarray, "k m"]:
         """The mean over the finite paths; not a number where none is left."""
@@ -149,7 +154,10 @@ class EnsembleComparison(eqx.Module):
 
     @property
     def distances(self) -> dict[str, Float[np.ndarray, "k m"]]:
-        """The Wasserstein distance of each flow's numbers from the iterates', by its name."""
+        """The Wasserstein distance of each flow's numbers from the iterates', by its name.
+
+        Not a number from where a path of either has stopped.
+        """
         return {
             name: _wasserstein(self.iterates.values, ensemble.values)
             for name, ensemble in self.flows.items()
@@ -235,7 +243,8 @@ class EnsembleComparison(eqx.Module):
 def _wasserstein(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "k m"]:
     """Between samples along the first axis, of equal numbers or one of them a single point."""
     b = np.broadcast_to(b, a.shape) if len(b) == 1 else b
-    return np.mean(np.abs(np.sort(a, axis=0) - np.sort(b, axis=0)), axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.mean(np.abs(np.sort(a, axis=0) - np.sort(b, axis=0)), axis=0)
 
 
 def _numbers(ensemble: Ensemble) -> dict[str, dict[str, float | None]]:

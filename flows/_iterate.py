@@ -98,7 +98,7 @@ def iterate(
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes if save else 1, _LONGEST)
 
-    traced = being_traced(problem, moving)
+    traced = being_traced(problem, moving, key)
     carry, start = begin(problem, moving, save, check_randomness(problem, moving, key))
     carry, records = walk(
         lambda carry, done: _advance(

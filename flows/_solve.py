@@ -125,7 +125,7 @@ def solve(
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
-    traced = being_traced(problem, moving, flow, stepsize_controller, dt0)
+    traced = being_traced(problem, moving, flow, stepsize_controller, dt0, key)
     if isinstance(flow, AbstractStochasticFlow):
         key = check_noise(problem, moving, flow, key)
         integrator = make_noisy_integrator(solver, stepsize_controller, dt0, key)

@@ -13,7 +13,9 @@ _LEVELS = (0.1, 0.9)
 def plot_ensembles(
     run: EnsembleComparison, ax: Axes | None = None, *, of: str | None = None
 ) -> Axes:
-    """Draw mean and middle 80 % of one observed number against the step.
+    r"""Draw mean and middle 80 % of one observed number against the step.
+
+    .. math:: \bar x_n, \qquad F_n^{-1}(0.1), \quad F_n^{-1}(0.9)
 
     Of the iterates a line and a shaded band, of each flow a line between two thin ones. Where the
     lines of a flow lie on the edges of the band, the laws agree.

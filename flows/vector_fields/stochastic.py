@@ -81,11 +81,11 @@ class StochasticModifiedFlow(AbstractStochasticFlow):
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
     failures: ClassVar[tuple[str, ...]] = ("sharpness_beyond_one", "no_real_diffusion")
     order: int | str = eqx.field(static=True, default=1)
-    substeps: int = eqx.field(static=True, default=4)
+    substeps: int = eqx.field(static=True, default=8)
 
     def __check_init__(self):
         one_of(self.order, _ORDERS, "order")
-        integer(self.substeps, 1, "substeps", "substeps=4")
+        integer(self.substeps, 1, "substeps", "substeps=8")
 
     @property
     def name(self) -> str:

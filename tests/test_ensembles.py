@@ -1,0 +1,233 @@
+"""Comparison in law: statistics, their errors, chunks, storage, the table and the picture."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import scipy.stats
+
+import flows
+import flows.plotting
+from flows._ensemble import _wasserstein
+
+KEY = jr.key(11)
+DATA = jnp.asarray(np.random.default_rng(5).normal(size=(6, 2)))
+
+
+def loss(w, data):
+    return jnp.mean(jnp.log(jnp.cosh(data @ w["w"] - w["b"])))
+
+
+START = {"w": jnp.ones(2), "b": jnp.array(0.5)}
+
+
+def compare(paths=60, steps=12, optimizer=None, models=None, **options):
+    optimizer = flows.SGD(0.3, batch_size=2) if optimizer is None else optimizer
+    models = [flows.StochasticModifiedFlow(1)] if models is None else models
+    options = {"key": KEY, "args": DATA, **options}
+    return flows.compare(loss, START, optimizer, models, steps, paths=paths, **options)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return compare()
+
+
+def test_names_steps_and_times(run):
+    assert run.iterates.names == ("loss", "params['b']", "params['w'][0]", "params['w'][1]")
+    assert run.iterates.steps.tolist() == list(range(13))
+    np.testing.assert_allclose(run.iterates.ts, 0.3 * np.arange(13), rtol=1e-14)
+    assert run.iterates.values.shape == (60, 13, 4)
+    np.testing.assert_allclose(run.iterates.values[:, 0, 1:], [[0.5, 1.0, 1.0]] * 60)
+    assert run.successful
+    assert run.message == "All 60 paths made all 12 steps."
+    assert repr(run) == "<EnsembleComparison of StochasticModifiedFlow(1) over 60 paths>"
+
+
+def test_paths_are_those_of_the_drivers(run):
+    """The first path of each, by `iterate` and `solve` with the key that it was given."""
+    keys = jr.split(KEY, 2)
+    optimizer = flows.SGD(0.3, batch_size=2)
+    first = jr.split(keys[0], 60)[0]
+    alone = flows.iterate(loss, START, optimizer, 12, args=DATA, key=first)
+    np.testing.assert_allclose(run.iterates.values[0, :, 0], alone.loss, rtol=1e-12)
+    first = jr.split(keys[1], 60)[0]
+    flow = flows.StochasticModifiedFlow(1)
+    alone = flows.solve(loss, START, optimizer, flow, 12, args=DATA, key=first)
+    there = run.flows["StochasticModifiedFlow(1)"].values[0, :, 0]
+    np.testing.assert_allclose(there, alone.loss, rtol=1e-12)
+
+
+def test_chunks_and_marks_change_nothing(run):
+    again = compare(chunk=7, every=5)
+    assert again.iterates.steps.tolist() == [0, 5, 10, 12]
+    for one, two in (
+        (run.iterates, again.iterates),
+        *zip(run.flows.values(), again.flows.values(), strict=False),
+    ):
+        np.testing.assert_allclose(two.values, one.values[:, [0, 5, 10, 12]], rtol=1e-12)
+
+
+def test_statistics(run):
+    values = run.iterates.values
+    np.testing.assert_allclose(run.iterates.mean, values.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(run.iterates.variance, values.var(axis=0, ddof=1), rtol=1e-10)
+    sem = scipy.stats.sem(values, axis=0)
+    np.testing.assert_allclose(run.iterates.mean_error, sem, rtol=1e-10, atol=1e-15)
+    expected = np.quantile(values, [0.1, 0.5], axis=0)
+    np.testing.assert_allclose(run.iterates.quantiles([0.1, 0.5]), expected, rtol=1e-12)
+    theirs = run.flows["StochasticModifiedFlow(1)"].values
+    for step, column in ((5, 0), (12, 3)):
+        exact = scipy.stats.wasserstein_distance(values[:, step, column], theirs[:, step, column])
+        found = run.distances["StochasticModifiedFlow(1)"][step, column]
+        assert found == pytest.approx(exact, rel=1e-12)
+
+
+def test_error_bars_cover():
+    """Of variances: two standard errors hold the truth 95 times of 100, for normal numbers too."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(400, 1000, 1))  # each "step" is an experiment of 400 paths
+    steps = np.arange(1000)
+    ensemble = flows.Ensemble(steps, steps * 1.0, values, ("x",), ("successful",) * 400)
+    for found, error, truth in (
+        (ensemble.mean, ensemble.mean_error, 0),
+        (ensemble.variance, ensemble.variance_error, 1),
+    ):
+        covered = np.mean(np.abs(found - truth) < 2 * error)
+        assert covered == pytest.approx(0.954, abs=0.025)
+
+
+def test_the_floor_is_what_equal_laws_show():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(2, 500, 400, 1))
+    steps = np.arange(400)
+    ensembles = [
+        flows.Ensemble(steps, steps * 1.0, v, ("x",), ("successful",) * 500) for v in values
+    ]
+    both = flows.EnsembleComparison(ensembles[0], {"same": ensembles[1]}, ())
+    ratio = both.distances["same"].mean() / both.distance_floor.mean()
+    assert ratio == pytest.approx(1, abs=0.05)
+    shifted = _wasserstein(values[0], values[0] + 0.3)
+    np.testing.assert_allclose(shifted, 0.3, rtol=1e-12)
+
+
+def test_observing_something_else():
+    def product(params):
+        return params["w"][0] * params["b"]
+
+    one = compare(paths=5, observe=product)
+    assert one.iterates.names == ("product",)
+    np.testing.assert_allclose(one.iterates.values[:, 0, 0], 0.5)
+    two = compare(paths=5, observe=lambda params: params["w"])
+    assert two.iterates.names == ("observed[0]", "observed[1]")
+
+
+def test_many_parameters_are_not_observed():
+    run = flows.compare(
+        lambda x: jnp.sum(x**2),
+        jnp.ones(20),
+        flows.SGD(0.1, noise=1.0),
+        [flows.StochasticModifiedFlow(2)],
+        3,
+        key=KEY,
+        paths=3,
+    )
+    assert run.iterates.names == ("loss",)
+
+
+def test_the_flow_of_a_mean_has_one_path():
+    optimizer = flows.SGD(0.1, batch_size=2, sampling="reshuffling")
+    run = compare(optimizer=optimizer, models=flows.ReshufflingFlow(), paths=400, steps=9)
+    flow = run.flows["ReshufflingFlow"]
+    assert flow.values.shape[0] == 1
+    alone = flows.solve(loss, START, optimizer, flows.ReshufflingFlow(), 9, args=DATA)
+    np.testing.assert_allclose(flow.values[0, :, 0], alone.loss, rtol=1e-8)
+    np.testing.assert_allclose(flow.variance, 0, atol=1e-30)
+    # At the ends of epochs it is the mean, to the third order in the epoch's time.
+    gap = np.abs(flow.mean - run.iterates.mean)[[3, 6, 9]]
+    assert (gap < 4 * run.iterates.mean_error[[3, 6, 9]] + 2e-4).all()
+
+
+def test_paths_that_diverge():
+    def quartic(x):
+        return jnp.sum(x**4) / 4
+
+    options = {"key": KEY, "paths": 50}
+    optimizer = flows.SGD(0.5, noise=4.0)
+    models = [flows.StochasticModifiedFlow(1)]
+    with pytest.raises(flows.RunFailedError, match="of 50 paths stopped early: The loss or its gr"):
+        flows.compare(quartic, jnp.array(1.0), optimizer, models, 30, **options)
+    run = flows.compare(quartic, jnp.array(1.0), optimizer, models, 30, throw=False, **options)
+    assert not run.successful
+    failed = np.array([result == "diverged" for result in run.iterates.results])
+    assert failed.sum() > 0
+    assert run.iterates.alive[0] == 1
+    assert run.iterates.alive[-1] == pytest.approx(1 - failed.mean())
+    left = run.iterates.values[~failed, -1]
+    if len(left):
+        np.testing.assert_allclose(run.iterates.mean[-1], left.mean(axis=0))
+    assert run.message in str(run)
+
+
+def test_saving(run, tmp_path):
+    again = flows.load(run.save(tmp_path / "run"))
+    assert isinstance(again, flows.EnsembleComparison)
+    assert str(again) == str(run)
+    assert again.settings == run.settings
+    np.testing.assert_array_equal(again.iterates.values, run.iterates.values)
+    assert again.iterates.results == run.iterates.results
+
+
+def test_table_and_summary(run):
+    lines = str(run).splitlines()
+    assert lines[0] == "SGD, step time 0.3, 12 steps, 60 paths; 3 parameters, float64"
+    assert lines[2].split() == ["loss", "mean", "variance", "distance", "(equal", "laws)"]
+    assert lines[3].startswith("iterates")
+    assert lines[4].startswith("StochasticModifiedFlow(1)")
+    summary = json.loads(json.dumps(run.summary()))
+    mean = summary["iterates"]["params['b']"]["mean"]
+    assert mean == pytest.approx(run.iterates.mean[-1, 1])
+    assert f"{mean:.3e}" in str(run)
+
+
+def test_picture(run, nothing_left_of_pictures):
+    ax = run.plot()
+    assert ax.get_ylabel() == "params['w'][1]"
+    assert run.plot(ax, of="loss") is ax
+    labels = [text.get_text() for text in flows.plotting.plot_ensembles(run).get_legend().texts]
+    assert labels == ["SGD, mean and middle 80 %", "StochasticModifiedFlow(1)"]
+    with pytest.raises(flows.InvalidOptionError, match="of must be one of 'loss', "):
+        flows.plotting.plot_ensembles(run, of="speed")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"key": None}, "SGD draws random numbers, so it needs a key"),
+        ({"paths": 1}, "paths must be an integer >= 2, got 1"),
+        ({"every": 0}, "every must be an integer >= 1, got 0"),
+        ({"chunk": 0}, "chunk must be an integer >= 1, got 0"),
+        ({"observe": 3}, "observe must be a function of the parameters, got 3"),
+        ({"observe": lambda p: jnp.ones((2, 2))}, r"got shape \(2, 2\), float64"),
+        ({"mode": "per_step"}, 'a stochastic optimizer is compared in law, which mode="per_step"'),
+        ({"dt0": 0.1}, "integrated in equal parts of an optimizer step"),
+    ],
+)
+def test_what_is_refused(options, message):
+    with pytest.raises(flows.InvalidOptionError, match=message):
+        compare(**options)
+
+
+def test_not_under_a_transformation():
+    with pytest.raises(flows.InvalidOptionError, match="works in chunks on the host"):
+        jax.jit(lambda key: compare(key=key).iterates.values)(KEY)
+
+
+def test_every_result_code_can_be_saved():
+    """Also those of flows that came later."""
+    from flows._results import _CODES
+
+    assert set(flows.RESULTS._name_to_item) == set(_CODES)  # pyright: ignore[reportAttributeAccessIssue]
