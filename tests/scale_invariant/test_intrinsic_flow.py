@@ -58,7 +58,7 @@ def test_the_stationary_law_on_the_circle():
     """Von Mises; 1000 paths of 150 steps, mu = 0.4, sigma = 1."""
     sgd = flows.SGD(ETA, batch_size=1, weight_decay=DECAY)
     start = 0.5 * jnp.eye(2)[1]
-    w, norms = ends(flows.IntrinsicFlow(), start, sgd, 150, 1000, isotropic(2, 1.0, mean=-0.4))
+    w, norms = ends(flows.IntrinsicFlow(2), start, sgd, 150, 1000, isotropic(2, 1.0, mean=-0.4))
     kappa = 2 * 0.4 / np.sqrt(2 * ETA * DECAY)
     expected = scipy.special.iv(1, kappa) / scipy.special.iv(0, kappa)
     assert expected == pytest.approx(0.7682, abs=5e-5)
@@ -91,7 +91,7 @@ def test_it_has_the_law_of_sgd_up_to_the_intrinsic_rate():
     """Norms at equilibrium differ by q / 4 in the effective rate, and by sampling."""
     d, sgd = 6, flows.SGD(ETA, batch_size=2, weight_decay=0.2)
     args, start = isotropic(d, SIGMA), 0.7 * jnp.eye(d)[0]
-    _, norms = ends(flows.IntrinsicFlow(), start, sgd, 100, 20, args)
+    _, norms = ends(flows.IntrinsicFlow(1), start, sgd, 100, 20, args)
 
     @jax.jit
     def path(key):
