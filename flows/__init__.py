@@ -18,6 +18,7 @@
 import importlib.metadata
 
 from . import problems as problems
+from . import scale_invariant as scale_invariant
 from ._compare import compare as compare
 from ._ensemble import Ensemble as Ensemble
 from ._ensemble import EnsembleComparison as EnsembleComparison
@@ -32,6 +33,7 @@ from ._errors import InvalidParametersError as InvalidParametersError
 from ._errors import InvalidSolverError as InvalidSolverError
 from ._errors import InvalidStepsError as InvalidStepsError
 from ._errors import MissingDependencyError as MissingDependencyError
+from ._errors import NotScaleInvariantError as NotScaleInvariantError
 from ._errors import RunFailedError as RunFailedError
 from ._errors import StorageError as StorageError
 from ._iterate import iterate as iterate
@@ -56,6 +58,7 @@ from .optimizers import DriftAdjustedDescent as DriftAdjustedDescent
 from .optimizers import GradientDescent as GradientDescent
 from .optimizers import RMSProp as RMSProp
 from .optimizers import ScalarRMSProp as ScalarRMSProp
+from .optimizers import ScaleInvariantDescent as ScaleInvariantDescent
 from .optimizers import StepMap as StepMap
 from .optimizers import drift_adjusted as drift_adjusted
 from .orbits import BasinShares as BasinShares
@@ -80,6 +83,7 @@ from .vector_fields import AbstractSteppedFlow as AbstractSteppedFlow
 from .vector_fields import AbstractStochasticFlow as AbstractStochasticFlow
 from .vector_fields import CentralFlow as CentralFlow
 from .vector_fields import GradientFlow as GradientFlow
+from .vector_fields import IntrinsicFlow as IntrinsicFlow
 from .vector_fields import ModifiedFlow as ModifiedFlow
 from .vector_fields import PrincipalFlow as PrincipalFlow
 from .vector_fields import ReshufflingFlow as ReshufflingFlow

@@ -181,6 +181,7 @@ def compare(
             throw=throw,
         )
     problem, moving = make_problem(loss, params, optimizer, args)
+    optimizer.check(problem, moving)
     dtype = real_dtype(moving)
     if max_steps is None:
         max_steps = MAX_STEPS if mode == "trajectory" else MAX_STEPS_PER_STEP

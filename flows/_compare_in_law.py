@@ -55,7 +55,9 @@ def compare_in_law(
 ) -> EnsembleComparison:
     """What `flows.compare` does for an optimizer that draws random numbers."""
     problem, moving = make_problem(loss, params, optimizer, args)
-    require_host(being_traced(problem, moving, models, key), "compare of a stochastic optimizer", "vmap")
+    require_host(
+        being_traced(problem, moving, models, key), "compare of a stochastic optimizer", "vmap"
+    )
     key = check_randomness(problem, moving, key)
     assert key is not None
     count = integer(paths, 2, "paths", "paths=1000")

@@ -43,6 +43,20 @@ class IncompatibleFlowError(FlowsError, ValueError):
     """The flow does not model this optimizer; the message names what to use."""
 
 
+class NotScaleInvariantError(FlowsError, ValueError):
+    """The loss must depend on the direction of the parameters only, and does not.
+
+    Attributes:
+        violation: By how much it does not; see `flows.scale_invariant.scale_violation`.
+    """
+
+    violation: float
+
+    def __init__(self, message: str, violation: float):
+        super().__init__(message)
+        self.violation = violation
+
+
 class ContinuationError(FlowsError, NotImplementedError):
     """The loss uses a primitive that is not continued; the message names it and the line."""
 

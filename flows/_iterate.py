@@ -126,9 +126,10 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_randomness(problem: Problem, params: Params, key: Any) -> Array | None:
-    """The key, where the optimizer wants one; raises a typed error unless all is there."""
+    """The key, where the optimizer wants one; raises a typed error unless all is there and fits."""
     optimizer = problem.optimizer
     if not isinstance(optimizer, AbstractStochasticOptimizer):
+        optimizer.check(problem, params)
         return None
     key = random_key(key, type(optimizer).__name__)
     optimizer.check(problem, params)
@@ -148,7 +149,9 @@ def begin(
     value, gradient = problem.value_and_gradient(problem.optimizer.params(state))
     grad_norm = norm(gradient)
     alive = jnp.isfinite(value) & jnp.isfinite(grad_norm)
-    records = _records(value, grad_norm, jnp.zeros_like(grad_norm), params if save else None)
+    diagnostics = {"step_length": jnp.zeros_like(grad_norm)}
+    diagnostics |= problem.optimizer.diagnostics(state)
+    records = _records(value, grad_norm, diagnostics, params if save else None)
     return IterateState(state, value, gradient, jnp.asarray(0), alive), records
 
 
@@ -184,7 +187,8 @@ def step_once(
     new = IterateState(state, value, gradient, carry.step + 1, carry.alive)
     new = select(made, new, carry)
     new = eqx.tree_at(lambda c: c.alive, new, carry.alive & (finite | ~due))
-    records = _records(value, grad_norm, step_length, params if save else None)
+    diagnostics = {"step_length": step_length} | optimizer.diagnostics(state)
+    records = _records(value, grad_norm, diagnostics, params if save else None)
     return new, blank_unless(made, records)
 
 
@@ -193,11 +197,13 @@ def blank_unless(made: Flag, records: Records) -> Records:
     return jax.tree.map(lambda x: jnp.where(made, x, jnp.asarray(jnp.nan, x.dtype)), records)
 
 
-def _records(loss: Scalar, grad_norm: Scalar, step_length: Scalar, params: Params) -> Records:
+def _records(
+    loss: Scalar, grad_norm: Scalar, diagnostics: dict[str, Scalar], params: Params
+) -> Records:
     return {
         "loss": loss,
         "grad_norm": grad_norm,
-        "diagnostics": {"step_length": step_length},
+        "diagnostics": diagnostics,
         "params": params,
     }
 

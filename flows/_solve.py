@@ -130,6 +130,7 @@ def solve(
         key = check_noise(problem, moving, flow, key)
         integrator = make_noisy_integrator(solver, stepsize_controller, dt0, key)
     else:
+        optimizer.check(problem, moving)
         integrator = make_integrator(
             dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
         )

@@ -16,7 +16,14 @@ import symbolic
 
 PUBLIC = {
     f"{module.__name__}.{name}": value
-    for module in (flows, flows.problems, flows.plotting, flows.optimizers, flows.vector_fields)
+    for module in (
+        flows,
+        flows.problems,
+        flows.plotting,
+        flows.optimizers,
+        flows.vector_fields,
+        flows.scale_invariant,
+    )
     for name, value in vars(module).items()
     if not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
 }

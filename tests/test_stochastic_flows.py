@@ -420,7 +420,7 @@ def test_what_is_refused():
         solve(flows.SGD(0.1, batch_size=2), flow, key=None)
     with pytest.raises(flows.IncompatibleFlowError, match="models SGD, not GradientDescent"):
         solve(flows.GradientDescent(0.1), flow)
-    with pytest.raises(flows.IncompatibleFlowError, match="use ReshufflingFlow or StochasticModi"):
+    with pytest.raises(flows.IncompatibleFlowError, match="use IntrinsicFlow or Reshuffling"):
         solve(flows.SGD(0.1, batch_size=2), flows.GradientFlow())
     for options in ({"momentum": 0.5}, {"repeats": 2}):
         with pytest.raises(flows.IncompatibleFlowError, match="without momentum and without repea"):

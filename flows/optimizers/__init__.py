@@ -8,5 +8,6 @@ from .gradient_descent import GradientDescent as GradientDescent
 from .optax_drift import drift_adjusted as drift_adjusted
 from .rmsprop import RMSProp as RMSProp
 from .rmsprop import ScalarRMSProp as ScalarRMSProp
+from .scale_invariant import ScaleInvariantDescent as ScaleInvariantDescent
 from .sgd import SGD as SGD
 from .step_map import StepMap as StepMap

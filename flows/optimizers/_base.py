@@ -18,7 +18,7 @@ class AbstractOptimizer(eqx.Module):
     relatives, 1 for optimizers that have no single one. So ``n`` steps end at ``t = n h``.
 
     A subclass is final: it holds hyper-parameters as array fields, and implements all of the
-    methods below. `flows.GradientDescent` is the shortest example.
+    abstract methods below. `flows.GradientDescent` is the shortest example.
     """
 
     @property
@@ -46,3 +46,15 @@ class AbstractOptimizer(eqx.Module):
     @abc.abstractmethod
     def params(self, state: PyTree[Any]) -> Params:
         """The parameters that a state stands for."""
+
+    def check(self, problem: Problem, params: Params) -> None:
+        """Raise a typed error if this is no optimizer for that loss; most take any.
+
+        Called once in every run, before anything of it is traced.
+        """
+        del problem, params
+
+    def diagnostics(self, state: PyTree[Any]) -> dict[str, Scalar]:
+        """Numbers worth recording at every step, by name; none, for most."""
+        del state
+        return {}

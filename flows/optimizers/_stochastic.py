@@ -4,7 +4,6 @@ import abc
 from typing import Any
 
 from .._custom_types import Array, Params, PyTree
-from .._problem import Problem
 from ._base import AbstractOptimizer
 
 
@@ -20,10 +19,3 @@ class AbstractStochasticOptimizer(AbstractOptimizer):
     @abc.abstractmethod
     def init(self, params: Params, key: Array | None = None) -> PyTree[Any]:
         """The state before the first step, from the starting parameters and the key."""
-
-    def check(self, problem: Problem, params: Params) -> None:
-        """Raise a typed error if loss, data and parameters do not fit; before anything is traced.
-
-        Nothing, unless a subclass says otherwise.
-        """
-        del problem, params

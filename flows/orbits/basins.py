@@ -188,6 +188,7 @@ def basin_shares(
     require_host(being_traced(problem, moving), "basin_shares", "flows.classify_limit")
     total = _number_of_starts(moving)
     one = jtu.tree_map(lambda leaf: leaf[0], moving)
+    optimizer.check(problem, one)
     dtype = real_dtype(one)
     known, places = read_minima(minima, one), read_regions(regions)
     reach = tolerance_of(tolerance, dtype)

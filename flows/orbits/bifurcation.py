@@ -181,6 +181,7 @@ def bifurcation_diagram(
     rates = rate_list(learning_rates)
     made = optimizer_at(optimizer, rates[0])
     problem, moving = make_problem(loss, start, made, args)
+    made.check(problem, moving)
     require_host(being_traced(problem, moving), "bifurcation_diagram", "flows.classify_limit")
     single = size(moving) == 1
     if observable is not None and not callable(observable):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
@@ -177,6 +178,7 @@ def find_cycle(
     """
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, start, optimizer, args)
+    optimizer.check(problem, moving)
     dtype = real_dtype(moving)
     limit = float(jnp.finfo(dtype).eps) ** 0.75
     return _find(
@@ -205,7 +207,7 @@ def _find(problem, params, transient, tolerance, max_steps, period, k) -> Cycle:
     values, errors = multipliers(equations, found.point, n if n <= DENSE_LIMIT else min(k, n))
     states = eqx.combine(found.point, _repeated(rest, period))
     return Cycle(
-        points=problem.whole(problem.optimizer.params(states)),
+        points=problem.whole(jax.vmap(problem.optimizer.params)(states)),
         multipliers=values,
         multiplier_residuals=errors,
         residual=found.residual,

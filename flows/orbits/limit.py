@@ -176,6 +176,7 @@ def classify_limit(
     """
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, start, optimizer, args)
+    optimizer.check(problem, moving)
     dtype = real_dtype(moving)
     return _classify(
         problem,

@@ -9,7 +9,9 @@ from .analytic import product, quadratic, rosenbrock
 from .edge_of_stability import edge_of_stability
 from .landscapes import rational_landscape, sharp_valley
 from .networks import breast_cancer, mlp
+from .normalised import normalised_network
 from .scalar import cosine, double_well, nar_sastry, quartic
+from .scale_invariant import rayleigh_quotient, scale_invariant_plane, scale_invariant_sphere
 
 # From the simplest to the largest.
 PROBLEMS: dict[str, Callable[[], Example]] = {
@@ -22,9 +24,13 @@ PROBLEMS: dict[str, Callable[[], Example]] = {
     "rational_landscape": rational_landscape,
     "product": product,
     "rosenbrock": rosenbrock,
+    "scale_invariant_plane": scale_invariant_plane,
+    "scale_invariant_sphere": scale_invariant_sphere,
+    "rayleigh_quotient": rayleigh_quotient,
     "mlp": mlp,
     "breast_cancer": breast_cancer,
     "edge_of_stability": edge_of_stability,
+    "normalised_network": normalised_network,
 }
 
 

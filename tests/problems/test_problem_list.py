@@ -41,9 +41,13 @@ def test_the_list_and_its_order():
         "rational_landscape",
         "product",
         "rosenbrock",
+        "scale_invariant_plane",
+        "scale_invariant_sphere",
+        "rayleigh_quotient",
         "mlp",
         "breast_cancer",
         "edge_of_stability",
+        "normalised_network",
     ]
     for name, factory in flows.problems.PROBLEMS.items():
         assert getattr(flows.problems, name) is factory

@@ -1,0 +1,202 @@
+"""The SDE of scale-invariant losses, in direction and norm."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+
+from .._checks import integer
+from .._custom_types import Array, Params, PyTree, Scalar, VectorField
+from .._errors import IncompatibleFlowError
+from .._invariance import require
+from .._problem import Problem
+from .._vectors import add_scaled, norm, real_dtype, scaled
+from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers.drift import direction
+from ..optimizers.minibatches import number_of_examples, on_examples
+from ._stochastic import AbstractStochasticFlow
+from .gradient_noise import batch_factor, draw, noise, sgd
+from .stochastic import require_plain
+
+# How many gradients of single examples are held at a time.
+_CHUNK = 64
+
+
+class IntrinsicState(eqx.Module):
+    """Direction and norm.
+
+    Attributes:
+        ray: A vector along ``u``. Its length has no meaning and is about 1.
+        log_square: ``log |w|^2``.
+    """
+
+    ray: Params
+    log_square: Scalar
+
+
+class IntrinsicFlow(AbstractStochasticFlow):
+    r"""The stochastic differential equation of SGD with weight decay on a scale-invariant loss.
+
+    .. math::
+        du = -\frac{1}{|w|^2} \left( \nabla L(u)\, dt + \sqrt h\, \Sigma_u^{1/2} dW \right)
+            - \frac{h \operatorname{Tr} \Sigma_u}{2 |w|^4}\, u\, dt, \qquad
+        \frac{d |w|^2}{dt} = -2 \lambda |w|^2 + \frac{h \operatorname{Tr} \Sigma_u}{|w|^2}
+
+    with the covariance ``Sigma_u`` of one step's gradient at the direction ``u``: the equation of
+    `StochasticModifiedFlow(1)` in other coordinates. The norm has no noise of its own, and here its
+    numerical solution has none either. With the intrinsic learning rate ``q = h lambda`` and
+    time in steps, ``|w|^4 / h^2`` relaxes to ``Tr Sigma_u / (2 q)`` within ``1 / (4 q)`` steps.
+    From the steps of SGD it differs by ``O(q)``: see `flows.scale_invariant.equilibrium`.
+
+    Time is flow time: ``t = n h`` after ``n`` steps. A substep costs, at each of the solver's
+    stages, a gradient of all examples and the gradients of the single ones, for the trace; and for
+    the noise twice that and two more gradients. It records ``norm`` and
+    ``effective_learning_rate``, ``h / |w|^2``.
+
+    Attributes:
+        substeps: Equal parts of one optimizer step in which the equation is integrated. The error
+            in law is ``O(q / substeps)``, in few dimensions most of all.
+
+    Raises:
+        InvalidOptionError: If `substeps` is no integer >= 1.
+        IncompatibleFlowError: From the drivers, if the optimizer is not `SGD`, or has momentum,
+            repeated or dependent batches, or noise other than that of batches.
+        NotScaleInvariantError: From the drivers, if the loss of a single example is not scale
+            invariant.
+
+    Example:
+        Examples that pull to either side of each axis: isotropic noise without a loss.
+
+        >>> import jax, jax.numpy as jnp
+        >>> import flows
+        >>> loss = lambda w, x: jnp.mean(x @ w) / jnp.linalg.norm(w)
+        >>> examples = 3**0.5 * jnp.concatenate([jnp.eye(3), -jnp.eye(3)])
+        >>> run = flows.solve(
+        ...     loss, jnp.array([1.0, 0.0, 0.0]), flows.SGD(0.1, batch_size=1, weight_decay=0.5),
+        ...     flows.IntrinsicFlow(), steps=20, args=examples, key=jax.random.key(0),
+        ... )
+        >>> predicted = flows.scale_invariant.norm_path(1.0, 0.1, 0.5, 2**0.5, 20, model="sde")
+        >>> bool(jnp.allclose(run.diagnostics["norm"], predicted, rtol=1e-4))
+        True
+
+    References:
+        Z. Li, K. Lyu, S. Arora (2020), arXiv:2010.02916.
+    """
+
+    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
+    substeps: int = eqx.field(static=True, default=4)
+
+    def __check_init__(self):
+        integer(self.substeps, 1, "substeps", "substeps=4")
+
+    @property
+    def name(self) -> str:
+        """`IntrinsicFlow`."""
+        return "IntrinsicFlow"
+
+    @property
+    def stride(self) -> int:
+        """Every iterate is modelled."""
+        return 1
+
+    def check(self, optimizer: AbstractOptimizer) -> None:
+        """Raise an `IncompatibleFlowError` unless noise comes from independent batches alone."""
+        require_plain(self.name, optimizer)
+        assert isinstance(optimizer, SGD)
+        if not optimizer.independent or optimizer.noise is not None:
+            raise IncompatibleFlowError(
+                f"{self.name} models the noise of independent batches, which is that of the "
+                "direction over the norm. Use flows.SGD(..., batch_size=...) with noise=None and "
+                'sampling "replacement" or "no replacement", or flows.StochasticModifiedFlow(1).'
+            )
+
+    def start(self, problem: Problem, params: Params) -> None:
+        """Raise a `NotScaleInvariantError` unless the loss is, or that of the first example."""
+        # Of all examples together it may cancel, and then there would be rounding errors to judge.
+        batches = sgd(problem).batch_size is not None
+        require(on_examples(problem, jnp.arange(1)) if batches else problem, params)
+
+    def init(self, problem: Problem, params: Params) -> IntrinsicState:
+        """Direction and norm of the parameters."""
+        del problem
+        unit, length = direction(params)
+        return IntrinsicState(unit, 2 * jnp.log(length))
+
+    def vector_field(self, problem: Problem) -> VectorField:
+        """The drift; in the direction, of first degree in the length of the ray."""
+        optimizer = sgd(problem)
+
+        def field(t: Any, y: IntrinsicState, args: Any) -> IntrinsicState:
+            del t, args
+            length, unit = _split(y.ray)
+            dtype = y.log_square.dtype
+            h, decay = (x.astype(dtype) for x in (optimizer.learning_rate, optimizer.weight_decay))
+            shrinking = jnp.exp(-y.log_square)
+            spread = h * covariance_trace(problem, unit) * shrinking**2
+            towards = scaled(-length * shrinking, problem.gradient(unit))
+            return IntrinsicState(add_scaled(towards, -spread / 2, y.ray), -2 * decay + spread)
+
+        return field
+
+    def draw(self, problem: Problem, y: IntrinsicState, key: Array) -> PyTree[Array]:
+        """One number for each example."""
+        return draw(problem, y.ray, key)
+
+    def diffusion(
+        self, problem: Problem, y: IntrinsicState, draws: PyTree[Array]
+    ) -> IntrinsicState:
+        """``sqrt(h) / |w|^2 Sigma_u^(1/2)`` times the draws, and nothing for the norm.
+
+        With the norm at the middle of the substep, from its own law: at the start of the substep
+        it would be off to first order, and all of the noise with it.
+        """
+        length, unit = _split(y.ray)
+        optimizer, dtype = sgd(problem), y.log_square.dtype
+        h, decay = (x.astype(dtype) for x in (optimizer.learning_rate, optimizer.weight_decay))
+        half = h / (2 * self.substeps)
+        x = 4 * decay * half
+        # (1 - e^-x) / x, which is 1 without weight decay.
+        decaying = x > 0
+        mean = jnp.where(decaying, -jnp.expm1(-x) / jnp.where(decaying, x, 1), 1)
+        growth = 2 * h * covariance_trace(problem, unit) * half * mean
+        # log(e^-x |w|^4 + growth), where neither over- nor underflows.
+        kept = 2 * y.log_square - x
+        log_fourth = kept + jnp.log1p(growth * jnp.exp(-kept))
+        scale = jnp.sqrt(h) * jnp.exp(-log_fourth / 2) * length
+        noisy = scaled(scale, noise(problem, unit, draws))
+        return IntrinsicState(noisy, jnp.zeros_like(y.log_square))
+
+    def params(self, y: IntrinsicState) -> Params:
+        """``|w| u``."""
+        return scaled(jnp.exp(y.log_square / 2), _split(y.ray)[1])
+
+    def diagnostics(self, problem: Problem, y: IntrinsicState) -> dict[str, Array]:
+        """The norm and the effective learning rate."""
+        h = sgd(problem).learning_rate.astype(y.log_square.dtype)
+        return {
+            "norm": jnp.exp(y.log_square / 2),
+            "effective_learning_rate": h * jnp.exp(-y.log_square),
+        }
+
+
+def _split(ray: Params) -> tuple[Scalar, Params]:
+    length = norm(ray)
+    return length, scaled(1 / length, ray)
+
+
+def covariance_trace(problem: Problem, params: Params) -> Scalar:
+    """``Tr Sigma``, of one step's gradient, from those of single examples."""
+    optimizer = sgd(problem)
+    if optimizer.batch_size is None:
+        return jnp.zeros((), real_dtype(params))
+    n = number_of_examples(problem.args)
+    mean = problem.gradient(params)
+
+    def square(i: Array) -> Scalar:
+        gradient = on_examples(problem, i[None]).gradient(params)
+        return norm(jtu.tree_map(jnp.subtract, gradient, mean)) ** 2
+
+    squares = jax.lax.map(square, jnp.arange(n), batch_size=min(n, _CHUNK))
+    return batch_factor(optimizer, n) * jnp.mean(squares)
