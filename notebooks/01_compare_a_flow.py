@@ -72,10 +72,10 @@ for run in (together, per_step):
 # %% [markdown]
 # ## Where the learning rate is small
 #
-# The order of a model is the slope of its error against $h$. One step of gradient flow differs from
-# descent by $O(h^2)$, of the modified flow of order $p$ by $O(h^{p+1})$, of the principal flow by
-# $O(h^3)$ like the modified one: it is not of higher order, it wins where $h \lambda$ is large.
-# `compare` works under `vmap`, so that all learning rates are one call.
+# The order of a model is the slope of its error against $h$. One step of gradient flow differs
+# from descent by $O(h^2)$, of the modified flow of order $p$ by $O(h^{p+1})$, of the principal
+# flow by $O(h^3)$ like the modified one: it is not of higher order, it wins where $h \lambda$ is
+# large. `compare` works under `vmap`, so that all learning rates are one call.
 
 # %%
 orders = {"GradientFlow": 2, "ModifiedFlow(2)": 3, "ModifiedFlow(3)": 4}
@@ -105,11 +105,12 @@ ax.legend(frameon=False)
 # ## An Equinox network
 #
 # A module is a tree, so it is the parameters. Data go through `args`: with other data of the same
-# shapes nothing is compiled again. Functions among the leaves (the activation) stay where they are.
+# shapes nothing is compiled again. Functions among the leaves (the activation) stay where they
+# are.
 #
-# The learning rate is chosen such that the sharpness $\lambda$ of the start has $h \lambda = 1.7$.
-# There the principal flow is complex, which costs several times as much; constant steps, eight in a
-# step of descent, are enough for networks.
+# The learning rate is chosen such that the sharpness $\lambda$ of the start has $h \lambda =
+# 1.7$. There the principal flow is complex, which costs several times as much; constant steps,
+# eight in a step of descent, are enough for networks.
 
 # %%
 x = jr.normal(jr.key(1), (64, 2))
@@ -147,8 +148,8 @@ assert median["PrincipalFlow"] < 0.1 * median["ModifiedFlow(2)"] < 0.1 * median[
 # %% [markdown]
 # ## A Flax network
 #
-# What `init` returns is a tree like any other. The same holds for nested dictionaries and for lists
-# of layers, by whatever they were made.
+# What `init` returns is a tree like any other. The same holds for nested dictionaries and for
+# lists of layers, by whatever they were made.
 
 
 # %%

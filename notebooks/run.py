@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).parent
 EXECUTED = HERE.parent / "docs" / "tutorials"
 LIMIT = 60  # seconds on two cores
 TIMEOUT = 600  # seconds for one cell
-# For the small complex matrices here LAPACK's own threads cost more than they give: three times less
+# For the small complex matrices here LAPACK's own threads cost more than they give: a third of the
 # time without them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 STRICT = """
