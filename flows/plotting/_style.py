@@ -34,6 +34,7 @@ _LOOKS = {
     "PrincipalFlow(cubic)": Look("#B8860B", "-"),
     "PrincipalFlow(real, cubic)": Look("#8C1C13", "-"),
     "CentralFlow": Look("#CC79A7", (0, (3, 1))),
+    "CentralFlow(modified)": Look("#882255", (0, (3, 1, 1, 1))),
     "RodFlow": Look("#56B4E9", (0, (1, 1))),
 }
 _SPARE = (
