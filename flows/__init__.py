@@ -18,6 +18,7 @@
 import importlib.metadata
 
 from . import problems as problems
+from ._citations import citation as citation
 from ._compare import compare as compare
 from ._errors import ContinuationError as ContinuationError
 from ._errors import FlowsError as FlowsError

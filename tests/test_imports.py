@@ -23,6 +23,7 @@ LAYERS = {
     "optimizers": 3,
     "stability": 4,
     "vector_fields": 4,
+    "_citations": 5,
     "_results": 5,
     "_progress": 0,
     "_windows": 5,

@@ -1,0 +1,108 @@
+"""The papers behind flows and optimizers, as BibTeX."""
+
+from ._errors import InvalidOptionError
+from .optimizers import AbstractOptimizer, DriftAdjustedDescent, RMSProp, ScalarRMSProp
+from .vector_fields import (
+    AbstractFlow,
+    CentralFlow,
+    GradientFlow,
+    ModifiedFlow,
+    PrincipalFlow,
+    RodFlow,
+)
+
+ENTRIES = {
+    "hairer2006geometric": """@book{hairer2006geometric,
+  author    = {Hairer, Ernst and Lubich, Christian and Wanner, Gerhard},
+  title     = {Geometric Numerical Integration},
+  edition   = {2},
+  publisher = {Springer},
+  year      = {2006}
+}""",
+    "barrett2021implicit": """@inproceedings{barrett2021implicit,
+  author        = {Barrett, David G. T. and Dherin, Benoit},
+  title         = {Implicit Gradient Regularization},
+  booktitle     = {International Conference on Learning Representations},
+  year          = {2021},
+  eprint        = {2009.11162},
+  archiveprefix = {arXiv}
+}""",
+    "rosca2023continuous": """@article{rosca2023continuous,
+  author        = {Rosca, Mihaela and Wu, Yan and Qin, Chongli and Dherin, Benoit},
+  title         = {On a Continuous Time Model of Gradient Descent Dynamics and Instability
+                   in Deep Learning},
+  journal       = {Transactions on Machine Learning Research},
+  year          = {2023},
+  eprint        = {2302.01952},
+  archiveprefix = {arXiv}
+}""",
+    "cohen2025understanding": """@inproceedings{cohen2025understanding,
+  author        = {Cohen, Jeremy M. and Damian, Alex and Talwalkar, Ameet and Kolter, J. Zico
+                   and Lee, Jason D.},
+  title         = {Understanding Optimization in Deep Learning with Central Flows},
+  booktitle     = {International Conference on Learning Representations},
+  year          = {2025},
+  eprint        = {2410.24206},
+  archiveprefix = {arXiv}
+}""",
+    "regis2026rod": """@misc{regis2026rod,
+  author        = {Regis, E. and Chewi, S.},
+  title         = {Rod Flow: A Continuous-Time Model for Gradient Descent
+                   at the Edge of Stability},
+  year          = {2026},
+  eprint        = {2602.01480},
+  archiveprefix = {arXiv}
+}""",
+}
+_HAIRER, _BARRETT, _ROSCA = "hairer2006geometric", "barrett2021implicit", "rosca2023continuous"
+_COHEN, _REGIS = "cohen2025understanding", "regis2026rod"
+_KEYS: dict[type, tuple[str, ...]] = {
+    GradientFlow: (_HAIRER,),
+    ModifiedFlow: (_HAIRER, _BARRETT),
+    PrincipalFlow: (_ROSCA,),
+    CentralFlow: (_COHEN,),
+    RodFlow: (_REGIS,),
+    DriftAdjustedDescent: (_ROSCA,),
+    RMSProp: (_COHEN,),
+    ScalarRMSProp: (_COHEN,),
+}
+
+
+def citation(*models: AbstractFlow | AbstractOptimizer) -> str:
+    r"""Give the BibTeX entries of the papers behind flows and optimizers.
+
+    It computes nothing. What this library adds of its own, the corrections of `flows.PrincipalFlow`
+    for one, has no paper: the entry is that of the flow it starts from. Plain gradient descent and
+    a `flows.StepMap` have no entry either.
+
+    Arguments:
+        models: Flows and optimizers, for example ``flows.PrincipalFlow()``.
+
+    Returns:
+        One entry for each paper, in the order in which they first come up, with an empty line in
+        between; an empty text if there is none.
+
+    Raises:
+        InvalidOptionError: If nothing is given, or something that is neither flow nor optimizer.
+
+    Example:
+        >>> import flows
+        >>> print(flows.citation(flows.RodFlow()).splitlines()[0])
+        @misc{regis2026rod,
+
+    References:
+        The bibliography of the documentation has the same entries.
+    """
+    if not models:
+        raise InvalidOptionError(
+            "citation needs at least one flow or optimizer. Write flows.citation(flows.RodFlow())."
+        )
+    keys: dict[str, None] = {}
+    for model in models:
+        if not isinstance(model, (AbstractFlow, AbstractOptimizer)):
+            raise InvalidOptionError(
+                f"citation knows flows and optimizers, got {model!r}. "
+                "Pass an instance, for example flows.citation(flows.PrincipalFlow())."
+            )
+        keys.update(dict.fromkeys(_KEYS.get(type(model), ())))
+    return "\n\n".join(ENTRIES[key] for key in keys)
