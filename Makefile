@@ -42,7 +42,7 @@ docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
 
 clean:
-	rm -rf .venv* docs/_build docs/tutorials build dist .ruff_cache
+	rm -rf .venv* docs/_build docs/jupyter_execute docs/tutorials build dist .ruff_cache
 
 # The environment with one of the extras of pyproject.toml, renewed when that file changes.
 $(VENV)/%: pyproject.toml

@@ -130,12 +130,12 @@ training = flows.iterate(network_loss, network_start, descent, 700)
 constant = {"solver": dfx.Tsit5(), "stepsize_controller": dfx.ConstantStepSize()}
 edge = flows.compare(
     network_loss,
-    training.params[100],
+    training.params[120],
     descent,
     models,
-    steps=70,
+    steps=45,
     mode="per_step",
-    dt0=0.5 / 8,
+    dt0=0.5 / 6,
     **constant,
 )
 figure, (above, below) = plt.subplots(
@@ -144,9 +144,9 @@ figure, (above, below) = plt.subplots(
 flows.plotting.plot_errors(edge, above, relative=True)
 above.set_xlabel("")
 top = jax.jit(jax.vmap(lambda p: 0.5 * jnp.linalg.eigvalsh(jax.hessian(network_loss)(p))[-1]))
-below.plot(top(training.params[100:171]), color=color("iterates"))
+below.plot(top(training.params[120:166]), color=color("iterates"))
 below.axhline(2, color="0.7", linewidth=0.8)
-below.set(xlabel="step after step 100", ylabel=r"$h \lambda_0$ (pure number)")
+below.set(xlabel="step after step 120", ylabel=r"$h \lambda_0$ (pure number)")
 median = {name: np.median(e[1:]) for name, e in edge.relative_errors.items()}
 print({name: f"{value:.1e}" for name, value in median.items()})
 assert median["PrincipalFlow"] < 0.1 * median["GradientFlow"]
@@ -218,6 +218,8 @@ banana = flows.compare(
     flows.GradientDescent(1e-4),
     [flows.PrincipalFlow(), flows.PrincipalFlow(correction="cubic")],
     steps=1,
+    dt0=1e-4 / 4,
+    **constant,
 )
 for name, error in banana.errors.items():
     print(f"{name:<22} {error[1]:.3e}")

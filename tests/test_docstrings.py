@@ -91,3 +91,19 @@ def test_every_example_of_the_pages_names_what_exists():
             for part in name.split(".")[1:]:
                 assert hasattr(found, part), f"{page.name}: {name}"
                 found = getattr(found, part)
+
+
+def test_every_command_of_the_reproductions_can_be_run():
+    root = REFERENCE.parent.parent
+    commands = re.findall(r"\| `([^`]+)` \|", (REFERENCE.parent / "reproductions.md").read_text())
+    assert len(commands) > 30
+    for command in commands:
+        program, *words = command.split()
+        assert program in {"python", "pytest", "make"}
+        for path in (word for word in words if word.endswith(".py")):
+            assert (root / path).exists(), command
+        if "-k" in words:
+            tests = (root / next(word for word in words if word.endswith(".py"))).read_text()
+            assert re.search(rf"def test_\w*{words[-1]}", tests), command
+        if "notebooks/run.py" in words:
+            assert len(list((root / "notebooks").glob(f"{words[-1]}_*.py"))) == 1, command
