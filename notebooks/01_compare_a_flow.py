@@ -198,8 +198,8 @@ assert run.result == flows.RESULTS.diverged
 # ## What this does not answer
 #
 # * Why the flows differ, and what happens where $h \lambda$ exceeds 2:
-#   [the principal flow](02_principal_flow).
-# * Which minimum descent can reach at all: [step size matters](03_step_size_matters).
+#   [the principal flow](02_principal_flow.ipynb).
+# * Which minimum descent can reach at all: [step size matters](03_step_size_matters.ipynb).
 # * Training that stays at the edge of stability, where no flow follows every iterate for long:
-#   [the edge of stability](06_edge_of_stability).
+#   [the edge of stability](06_edge_of_stability.ipynb).
 # * Anything about test error: the losses here are full-batch training losses.

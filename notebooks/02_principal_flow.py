@@ -286,5 +286,5 @@ assert sharp[cubic][-1] < 2.1 < sharp[gradient][-1]  # it comes back; gradient f
 #   descent after a few steps. *When* a spike comes depends exponentially on how small $g \cdot
 #   u_0$ was, so no model of finite order can time it for ever.
 # * The average of the iterates over hundreds of steps at the edge: [the edge of
-#   stability](06_edge_of_stability).
-# * Networks whose Hessian does not fit: [a larger network](09_a_larger_network).
+#   stability](06_edge_of_stability.ipynb).
+# * Networks whose Hessian does not fit: [a larger network](09_a_larger_network.ipynb).

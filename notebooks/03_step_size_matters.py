@@ -288,5 +288,5 @@ assert abs(float(doubling.learning_rate) - (5**0.5 - 1)) < 1e-9
 # * Whether a stable minimum is reached from *your* start; the thresholds are necessary, and
 #   `flows.basin_shares` counts.
 # * Networks with real data: their sharpness changes while they train, and adapts to the step. See
-#   [the edge of stability](06_edge_of_stability).
+#   [the edge of stability](06_edge_of_stability.ipynb).
 # * Noise: everything here is full-batch descent.

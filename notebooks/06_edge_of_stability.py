@@ -128,6 +128,6 @@ assert critical[300] == 2
 # * What adaptive optimizers do: `flows.CentralFlow` models `flows.RMSProp` and
 #   `flows.ScalarRMSProp` too, with the preconditioned sharpness; see [at the edge of
 #   stability](../edge_of_stability).
-# * Every iterate: the two-step form of [the principal flow](02_principal_flow) follows them
+# * Every iterate: the two-step form of [the principal flow](02_principal_flow.ipynb) follows them
 #   through the first spike.
 # * Minibatches: everything here is full batch.
