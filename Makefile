@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test slow lint format benchmark docs clean
+.PHONY: demo test slow lint format notebooks benchmark docs clean
 
 ## Compare flows with gradient descent on real data: prints the table, writes demo.png and demo.npz
 demo: $(VENV)/examples
@@ -27,17 +27,22 @@ lint: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python notebooks/run.py --write
+
+## Execute the tutorials; prints the seconds of each
+notebooks: $(VENV)/notebooks
+	$(BIN)/python notebooks/run.py
 
 ## Measure speed and memory (minutes; close other programs)
 benchmark: $(VENV)/test
 	XLA_FLAGS= $(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q
 
-## Build the documentation into docs/_build
+## Build the documentation into docs/_build; executes the tutorials that `make notebooks` has not
 docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
 
 clean:
-	rm -rf .venv* docs/_build build dist .ruff_cache
+	rm -rf .venv* docs/_build docs/jupyter_execute docs/tutorials build dist .ruff_cache
 
 # The environment with one of the extras of pyproject.toml, renewed when that file changes.
 $(VENV)/%: pyproject.toml

@@ -19,6 +19,7 @@ import importlib.metadata
 
 from . import problems as problems
 from . import scale_invariant as scale_invariant
+from ._citations import citation as citation
 from ._compare import compare as compare
 from ._ensemble import Ensemble as Ensemble
 from ._ensemble import EnsembleComparison as EnsembleComparison

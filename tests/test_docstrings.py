@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import pathlib
 import pkgutil
 import re
 
@@ -14,6 +15,7 @@ import flows
 import flows.plotting
 import symbolic
 
+REFERENCE = pathlib.Path(flows.__file__).parent.parent / "docs" / "api.md"
 PUBLIC = {
     f"{module.__name__}.{name}": value
     for module in (
@@ -29,6 +31,7 @@ PUBLIC = {
 }
 # These compute nothing, so there is no equation to give.
 NO_FORMULA = {
+    "flows.citation",
     "flows.load",
     "flows.problems.get",
     "flows.plotting.color_of",
@@ -73,6 +76,41 @@ def test_examples(module, x64):
     assert runner.failures == 0
 
 
-def test_every_exported_name_is_documented_where_users_look():
+def test_every_public_name_is_in_the_reference():
     assert {"flows.compare", "flows.iterate", "flows.solve", "flows.load"} <= set(PUBLIC)
     assert flows.__version__
+    listed = set(re.findall(r"auto(?:class|function):: (\S+)", REFERENCE.read_text()))
+    wanted = {
+        f"{module.__name__}.{name}"
+        for module in (flows, flows.problems, flows.plotting)
+        for name, value in vars(module).items()
+        if not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
+    }
+    assert wanted - listed == {name for name in wanted if name.endswith("Error")}
+    assert "automodule:: flows._errors" in REFERENCE.read_text()
+
+
+def test_every_example_of_the_pages_names_what_exists():
+    for page in REFERENCE.parent.glob("*.md"):
+        code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+        for name in re.findall(r"\b(?:flows|symbolic)(?:\.[A-Za-z_]+)+", code):
+            found = importlib.import_module(name.split(".")[0])
+            for part in name.split(".")[1:]:
+                assert hasattr(found, part), f"{page.name}: {name}"
+                found = getattr(found, part)
+
+
+def test_every_command_of_the_reproductions_can_be_run():
+    root = REFERENCE.parent.parent
+    commands = re.findall(r"\| `([^`]+)` \|", (REFERENCE.parent / "reproductions.md").read_text())
+    assert len(commands) > 30
+    for command in commands:
+        program, *words = command.split()
+        assert program in {"python", "pytest", "make"}
+        for path in (word for word in words if word.endswith(".py")):
+            assert (root / path).exists(), command
+        if "-k" in words:
+            tests = (root / next(word for word in words if word.endswith(".py"))).read_text()
+            assert re.search(rf"def test_\w*{words[-1]}", tests), command
+        if "notebooks/run.py" in words:
+            assert len(list((root / "notebooks").glob(f"{words[-1]}_*.py"))) == 1, command

@@ -26,6 +26,7 @@ LAYERS = {
     "stability": 4,
     "scale_invariant": 4,
     "vector_fields": 4,
+    "_citations": 5,
     "_results": 5,
     "_progress": 0,
     "_windows": 5,

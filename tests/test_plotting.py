@@ -95,6 +95,18 @@ def test_contours_of_two_numbers_in_a_tree():
     assert len(ax.collections) >= 1
 
 
+def test_contours_of_complex_parameters_show_the_real_part():
+    def loss(x):
+        return x[0] ** 2 + 0.01 * x[1] ** 2
+
+    run = flows.compare(
+        loss, jnp.ones(2), flows.GradientDescent(0.9), flows.PrincipalFlow(), steps=2
+    )
+    ax = plotting.plot_contours(run, loss)
+    curve = np.column_stack(lines(ax)["PrincipalFlow"].get_data())
+    assert np.array_equal(curve, run.trajectories["PrincipalFlow"].params.real)
+
+
 def test_contours_with_data():
     def loss(x, scale):
         return scale * jnp.sum(x**2)

@@ -34,6 +34,7 @@ _LOOKS = {
     "PrincipalFlow(cubic)": Look("#B8860B", "-"),
     "PrincipalFlow(real, cubic)": Look("#8C1C13", "-"),
     "CentralFlow": Look("#CC79A7", (0, (3, 1))),
+    "CentralFlow(modified)": Look("#882255", (0, (3, 1, 1, 1))),
     "RodFlow": Look("#56B4E9", (0, (1, 1))),
     "StochasticModifiedFlow(1)": Look("#0072B2", (0, (6, 2))),
     "StochasticModifiedFlow(2)": Look("#E69F00", (0, (2, 1))),

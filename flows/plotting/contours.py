@@ -26,7 +26,8 @@ def plot_contours(
 
     .. math:: \theta_n \in \mathbb{R}^2, \qquad t \mapsto \theta(t), \qquad E = \text{const}
 
-    In mode ``"per_step"`` each flow is drawn from every iterate to where it arrives.
+    In mode ``"per_step"`` each flow is drawn from every iterate to where it arrives. Of complex
+    parameters the real part is drawn.
 
     Arguments:
         run: What `flows.compare` returned, for two parameters, with the parameters kept
@@ -85,7 +86,7 @@ def plot_contours(
 
 def _points(trajectory: Trajectory) -> np.ndarray:
     """The steps that were made, as rows of two numbers."""
-    leaves = [np.asarray(leaf) for leaf in jtu.tree_leaves(trajectory.params)]
+    leaves = [np.real(leaf) for leaf in jtu.tree_leaves(trajectory.params)]
     rows = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
     return rows[np.all(np.isfinite(rows), axis=1)]
 
