@@ -130,9 +130,7 @@ def test_large_parameters_make_short_windows(monkeypatch):
     whole = compared()
     monkeypatch.setattr("flows._windows._WINDOW_BYTES", 3 * 2 * 8 * 4)  # four points of each
     pieces = compared(save_params=False)
-    assert_close(
-        pieces.errors["GradientFlow"], whole.errors["GradientFlow"], rtol=1e-6, atol=1e-16
-    )
+    assert_close(pieces.errors["GradientFlow"], whole.errors["GradientFlow"], rtol=1e-6, atol=1e-16)
 
 
 @pytest.mark.parametrize("keep", [True, False, "auto"])
