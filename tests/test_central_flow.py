@@ -149,23 +149,30 @@ def test_substeps_are_euler_s_steps():
     np.testing.assert_allclose([run.final_params["x"], run.final_params["y"]], [x, y], rtol=1e-12)
 
 
+def separable(p, coefficients):
+    squares, line = coefficients
+    return jnp.sum(squares * p**2) + jnp.sum(line * p)
+
+
+FIRST, SECOND = np.eye(6)[:2]
 FAILURES = {
-    "sharpness_overshoot": (lambda p: 15 * p[0] ** 2 + p[1], 8),
-    "too_many_critical_directions": (lambda p: 9.8 * jnp.sum(p**2) - p[0], 3),
+    "sharpness_overshoot": ((15 * FIRST, SECOND), 8),
+    "too_many_critical_directions": ((np.full(6, 9.8), -FIRST), 3),
     # A quadratic just beyond the edge: nothing that oscillates makes it flatter.
-    "complementarity_not_solved": (lambda p: 10.1 * p[0] ** 2 + p[1] ** 2 / 2, 8),
+    "complementarity_not_solved": ((10.1 * FIRST + SECOND / 2, np.zeros(6)), 8),
 }
 
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_failures_have_names(name):
-    loss, size = FAILURES[name]
+    coefficients, size = FAILURES[name]
     run = flows.solve(
-        loss,
+        separable,
         jnp.full(6, 0.1),
         flows.GradientDescent(H),
         flows.CentralFlow(size=size),
         5,
+        args=coefficients,
         throw=False,
     )
     assert run.result == getattr(flows.RESULTS, name)
@@ -187,7 +194,12 @@ def test_divergence_is_the_loss_s_own():
 
 def test_zero_gradient_stays():
     run = flows.solve(
-        lambda p: jnp.sum(p**2), jnp.zeros(3), flows.GradientDescent(H), flows.CentralFlow(), 3
+        separable,
+        jnp.full(6, 0.0),
+        flows.GradientDescent(H),
+        flows.CentralFlow(size=8),
+        5,
+        args=(np.ones(6), np.zeros(6)),
     )
     assert np.all(run.params == 0)
 

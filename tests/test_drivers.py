@@ -13,6 +13,11 @@ import flows
 BOTH = (flows.GradientFlow(), flows.ModifiedFlow(order=2))
 START = jnp.array([-0.5, 0.5])
 DESCENT = flows.GradientDescent(1e-3)
+STEPS = 13  # the same in many tests: one program
+
+
+def compared(mode="trajectory", **options):
+    return flows.compare(rosenbrock, START, DESCENT, BOTH, STEPS, mode=mode, **options)
 
 
 def plain_descent(loss, x, rate, steps):
@@ -44,10 +49,10 @@ def test_iterate_is_gradient_descent():
 
 
 def test_the_two_parts_of_compare_are_iterate_and_solve():
-    run = flows.compare(rosenbrock, START, DESCENT, BOTH, 12)
-    assert_close(run.iterates, flows.iterate(rosenbrock, START, DESCENT, 12), rtol=1e-14)
+    run = compared()
+    assert_close(run.iterates, flows.iterate(rosenbrock, START, DESCENT, STEPS), rtol=1e-14)
     for flow in BOTH:
-        alone = flows.solve(rosenbrock, START, DESCENT, flow, 12)
+        alone = flows.solve(rosenbrock, START, DESCENT, flow, STEPS)
         together = run.trajectories[flow.name]
         # An error estimate of a few rounding units decides how many solver steps are made.
         for each in (together, alone):
@@ -77,7 +82,7 @@ def test_solve_agrees_with_scipy(flow):
 
 
 def test_per_step_restarts_from_every_iterate():
-    run = flows.compare(rosenbrock, START, DESCENT, BOTH, 6, mode="per_step")
+    run = compared("per_step")
     for flow in BOTH:
         error = run.errors[flow.name]
         assert error[0] == 0
@@ -91,10 +96,7 @@ def test_per_step_restarts_from_every_iterate():
 
 
 def test_both_modes_agree_on_the_first_step():
-    runs = [
-        flows.compare(rosenbrock, START, DESCENT, BOTH, 2, mode=m)
-        for m in ("trajectory", "per_step")
-    ]
+    runs = [compared(mode) for mode in ("trajectory", "per_step")]
     for flow in BOTH:
         first, second = (float(run.errors[flow.name][1]) for run in runs)
         assert first == pytest.approx(second, rel=1e-6)
@@ -102,15 +104,15 @@ def test_both_modes_agree_on_the_first_step():
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
 def test_the_windows_do_not_show(mode, monkeypatch):
-    whole = flows.compare(rosenbrock, START, DESCENT, BOTH, 23, mode=mode)
-    # Five windows of five steps: the last one overruns by two.
+    whole = compared(mode)
+    # Three windows of five steps: the last one overruns by two.
     monkeypatch.setattr("flows._compare.LONGEST", 5)
-    pieces = flows.compare(rosenbrock, START, DESCENT, BOTH, 23, mode=mode)
+    pieces = compared(mode)
     assert_close(pieces.iterates, whole.iterates, rtol=1e-14)
     for name, trajectory in pieces.trajectories.items():
         assert_close(trajectory.params, whole.trajectories[name].params, rtol=1e-8)
         assert_close(trajectory.loss, whole.trajectories[name].loss, rtol=1e-7)
-        assert int(trajectory.last_step) == 23
+        assert int(trajectory.last_step) == STEPS
         assert_close(pieces.errors[name], whole.errors[name], rtol=1e-5)
 
 
@@ -125,20 +127,17 @@ def test_iterate_and_solve_in_windows(monkeypatch):
 
 
 def test_large_parameters_make_short_windows(monkeypatch):
+    whole = compared()
     monkeypatch.setattr("flows._windows._WINDOW_BYTES", 3 * 2 * 8 * 4)  # four points of each
-    whole = flows.compare(rosenbrock, START, DESCENT, BOTH, 9, save_params=False)
-    assert_close(
-        whole.errors["GradientFlow"],
-        flows.compare(rosenbrock, START, DESCENT, BOTH[:1], 9).errors["GradientFlow"],
-        rtol=1e-6,
-        atol=1e-16,
-    )
+    pieces = compared(save_params=False)
+    assert_close(pieces.errors["GradientFlow"], whole.errors["GradientFlow"], rtol=1e-6, atol=1e-16)
 
 
 @pytest.mark.parametrize("keep", [True, False, "auto"])
 def test_keeping_the_parameters(keep, monkeypatch):
     # "auto" keeps three trajectories of seven points of two numbers, but not of eight.
     monkeypatch.setattr("flows._windows._AUTO_SAVE_BYTES", 3 * 7 * 2 * 8)
+    monkeypatch.setattr("flows._compare.LONGEST", 2)  # so that both compile the same windows
     for steps in (6, 7):
         kept = keep is True or (keep == "auto" and steps == 6)
         run = flows.compare(rosenbrock, START, DESCENT, BOTH, steps, save_params=keep)
@@ -165,13 +164,13 @@ def test_two_flows_of_one_name():
 
 
 def test_relative_errors():
-    run = flows.compare(rosenbrock, START, DESCENT, BOTH, 5)
+    run = compared()
     points = np.asarray(run.iterates.params)
     lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
     error = np.asarray(run.errors["GradientFlow"])
     along = np.concatenate([[0], error[1:] / np.cumsum(lengths)])
     assert_close(run.relative_errors["GradientFlow"], jnp.asarray(along), rtol=1e-12)
-    run = flows.compare(rosenbrock, START, DESCENT, BOTH, 5, mode="per_step")
+    run = compared("per_step")
     error = np.asarray(run.errors["GradientFlow"])
     each = np.concatenate([[0], error[1:] / lengths])
     assert_close(run.relative_errors["GradientFlow"], jnp.asarray(each), rtol=1e-12)
@@ -179,7 +178,7 @@ def test_relative_errors():
 
 def test_nothing_moves_at_a_critical_point():
     for mode in ("trajectory", "per_step"):
-        run = flows.compare(rosenbrock, jnp.ones(2), DESCENT, BOTH, 4, mode=mode)
+        run = flows.compare(rosenbrock, jnp.ones(2), DESCENT, BOTH, STEPS, mode=mode)
         assert run.successful
         assert float(run.errors["ModifiedFlow(2)"].max()) == 0
         assert float(run.relative_errors["ModifiedFlow(2)"].max()) == 0
@@ -249,13 +248,13 @@ def test_an_implicit_solver(options):
 
 def test_progress_shows_a_bar_over_the_steps(capsys):
     for run in (
-        lambda: flows.iterate(quartic, START, DESCENT, 30, progress=True),
-        lambda: flows.solve(quartic, START, DESCENT, BOTH[0], 30, progress=True),
-        lambda: flows.compare(quartic, START, DESCENT, BOTH, 30, progress=True),
+        lambda: flows.iterate(rosenbrock, START, DESCENT, STEPS, progress=True),
+        lambda: flows.solve(rosenbrock, START, DESCENT, BOTH[0], STEPS, progress=True),
+        lambda: compared(progress=True),
     ):
         run()
-        assert "30/30" in capsys.readouterr().err
-    flows.iterate(quartic, START, DESCENT, 30)
+        assert "13/13" in capsys.readouterr().err
+    flows.iterate(rosenbrock, START, DESCENT, STEPS)
     assert capsys.readouterr().err == ""
 
 

@@ -28,6 +28,12 @@ CASES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _one_program_for_each_loss(monkeypatch):
+    """Windows of one step, whatever the number of steps: it is compiled once."""
+    monkeypatch.setattr("flows._compare.LONGEST", 1)
+
+
 def slope(steps, errors):
     return np.polyfit(np.log(steps), np.log(np.asarray(errors)), 1)[0]
 
@@ -49,9 +55,7 @@ def test_order_of_one_step(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_order_over_a_fixed_time(case, monkeypatch):
-    # One window length for all runs: one compilation.
-    monkeypatch.setattr("flows._compare.LONGEST", 8)
+def test_order_over_a_fixed_time(case):
     loss, start, _, time = CASES[case]
     counts = 8 * 2 ** np.arange(5)
     errors = {name: [] for name in NAMES}

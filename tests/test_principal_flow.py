@@ -318,7 +318,7 @@ def bowl_of_all(x):
 )
 def test_auto_says_what_it_chose(parameters, chosen, tmp_path):
     run = flows.compare(
-        bowl_of_all, jnp.ones(parameters), flows.GradientDescent(0.5), flows.PrincipalFlow(), 1
+        bowl_of_all, jnp.ones(parameters), flows.GradientDescent(0.5), flows.PrincipalFlow(), 0
     )
     stats = run.trajectories["PrincipalFlow"].stats
     assert stats["curvature"] == chosen

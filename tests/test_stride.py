@@ -76,7 +76,7 @@ def test_what_is_said_of_it(tmp_path):
 def test_under_vmap_and_jit():
     def errors(rate):
         optimizer = flows.GradientDescent(rate)
-        return flows.compare(rosenbrock, START, optimizer, REAL, 4, mode="per_step").errors[NAME]
+        return flows.compare(rosenbrock, START, optimizer, REAL, 7, mode="per_step").errors[NAME]
 
     rates = jnp.array([1e-3, 3e-3])
     together = jax.jit(jax.vmap(errors))(rates)

@@ -32,16 +32,19 @@ def smooth_error(start, rate, mode, flow):
 def test_jit(mode):
     direct = errors(START, 0.4, mode)
     assert_close(jax.jit(lambda x, h: errors(x, h, mode))(START, 0.4), direct, rtol=1e-6)
-    assert_close(eqx.filter_jit(errors)(START, 0.4, mode), direct, rtol=1e-6)
+    if mode == "per_step":  # the next test has the other one
+        assert_close(eqx.filter_jit(errors)(START, 0.4, mode), direct, rtol=1e-6)
 
 
 def test_a_whole_comparison_comes_out_of_filter_jit():
     @eqx.filter_jit
     def run(x):
-        return flows.compare(LOSS, x, flows.GradientDescent(0.4), BOTH, 3)
+        return flows.compare(LOSS, x, flows.GradientDescent(0.4), BOTH, 5)
 
     inside = run(START)
-    outside = flows.compare(LOSS, START, flows.GradientDescent(0.4), BOTH, 3)
+    outside = flows.compare(LOSS, START, flows.GradientDescent(0.4), BOTH, 5)
+    for name, error in outside.errors.items():
+        assert_close(inside.errors[name], error, rtol=1e-6)
     assert inside.summary()["flows"]["GradientFlow"]["final_error"] == pytest.approx(
         outside.summary()["flows"]["GradientFlow"]["final_error"], rel=1e-6
     )
@@ -85,7 +88,7 @@ def test_several_windows_under_transformations(mode, monkeypatch):
     def final(rate):
         return errors(START, rate, mode, BOTH[0])[0]
 
-    whole = final(0.4)
+    whole = errors(START, 0.4, mode)[0]
     monkeypatch.setattr("flows._compare.LONGEST", 2)
     assert_close(jax.jit(final)(0.4), whole, rtol=1e-5)
     assert_close(jax.vmap(final)(jnp.array([0.4, 0.2]))[0], whole, rtol=1e-5, atol=1e-12)

@@ -96,7 +96,7 @@ def test_the_exact_steps_are_those_of_the_certificates():
     def returns(h):
         """Whether any orbit that left [4, 100/19] for the right comes back to it."""
         x = jnp.concatenate([jnp.linspace(4.0, 100 / 19, 4001), jnp.array([4.8])])
-        step = jax.vmap(lambda x: x - h * jax.grad(LAND)(x))
+        step = jax.jit(jax.vmap(lambda x: x - h * jax.grad(LAND)(x)))
         left = x > jnp.inf
         for _ in range(60):
             x = step(x)

@@ -190,14 +190,14 @@ def test_residual_chains():
 
 
 def test_the_chain_of_depth_eight_in_time():
-    start = time.perf_counter()
+    start = time.process_time()
     chain = networks.scalar_chain(8)
     flat = dict.fromkeys(chain.symbols, chain.flattest_weight)
     assert same(chain.threshold.subs(flat), 1 / (4 * mu ** Q(7, 4)))
     hessian = sympy.hessian(chain.loss.subs(mu, 1), chain.symbols)
     ones = hessian.subs(dict.fromkeys(chain.symbols, 1))
     assert ones == sympy.ones(8, 8) == chain.hessian.subs({**flat, mu: 1}).subs(mu, 1)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

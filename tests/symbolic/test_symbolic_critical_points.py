@@ -16,9 +16,9 @@ SLIDES = (x**2 + 1) * (x - 1) ** 2 * (x - 2) ** 2
 
 
 def test_the_example_of_nar_and_sastry():
-    start = time.perf_counter()
+    start = time.process_time()
     left, top, right = critical_points(SLIDES)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert (left.location[x], left.kind, left.sharpness, left.threshold) == (
         1,
         "minimum",
@@ -135,9 +135,9 @@ def test_coordinates_that_are_no_radicals_solve_the_equations():
 
 def test_high_degrees_stay_quick_and_exact():
     loss = x**16 - 3 * x**11 + 2 * x**7 - 5 * x**2 + x
-    start = time.perf_counter()
+    start = time.process_time()
     points = critical_points(loss)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     kinds = [point.kind for point in points]
     assert kinds == ["minimum", "maximum", "minimum"]
     for point in points:

@@ -34,9 +34,9 @@ def test_deep_linear_networks(n, depth):
     left, values, right = np.linalg.svd(generator.normal(size=(n, n)))
     root = np.diag(values ** (1 / depth))
     layers = [root @ right, *[root] * (depth - 2), left @ root]
-    start = time.perf_counter()
+    start = time.process_time()
     spectrum = networks.deep_linear([sympy.Float(v) for v in values], depth)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     found = sorted([*map(float, spectrum.eigenvalues), *[0.0] * spectrum.zeros])
     np.testing.assert_allclose(found, np.linalg.eigvalsh(gauss_newton(layers)), atol=1e-12)
     assert float(spectrum.sharpness) == pytest.approx(found[-1], rel=1e-13)
