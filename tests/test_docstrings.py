@@ -64,7 +64,10 @@ def test_sections(name):
         assert re.search(r"Returns:|Arguments:", text)
 
 
-@pytest.mark.parametrize("x64", [True, False], ids=["float64", "float32"])
+@pytest.mark.parametrize(
+    "x64",
+    [pytest.param(True, id="float64"), pytest.param(False, id="float32", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_examples(module, x64):
     finder = doctest.DocTestFinder(exclude_empty=True)

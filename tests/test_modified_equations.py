@@ -180,7 +180,14 @@ def test_order_of_one_step(loss, start, smallest, flow):
     ("loss", "start", "rate", "steps", "expected"),
     [
         (quartic, 1.0, 0.05, 1, (3.8983e-4, 5.2221e-5, 7.5595e-6, 1.1293e-6)),
-        (rosenbrock, (-0.5, 0.5), 1e-4, 1, (2.6292e-6, 5.8966e-8, 1.2751e-9, 2.4191e-11)),
+        pytest.param(
+            rosenbrock,
+            (-0.5, 0.5),
+            1e-4,
+            1,
+            (2.6292e-6, 5.8966e-8, 1.2751e-9, 2.4191e-11),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             rosenbrock,
             (-0.5, 0.5),
@@ -189,7 +196,14 @@ def test_order_of_one_step(loss, start, smallest, flow):
             (1.2038e-5, 3.9161e-7, 1.3186e-8, 4.7047e-10),
             marks=pytest.mark.slow,
         ),
-        (jnp.cos, 1.0, 0.05, 1, (3.4321e-6, 1.4137e-7, 7.4984e-9, 2.7217e-10)),
+        pytest.param(
+            jnp.cos,
+            1.0,
+            0.05,
+            1,
+            (3.4321e-6, 1.4137e-7, 7.4984e-9, 2.7217e-10),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_errors_of_the_reference(loss, start, rate, steps, expected):

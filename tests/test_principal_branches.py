@@ -105,7 +105,11 @@ def test_the_principal_branch_chatters_as_published():
 
 
 @pytest.mark.parametrize(
-    ("mode", "max_steps", "bound"), [("trajectory", 300, 300), ("per_step", None, 2048)]
+    ("mode", "max_steps", "bound"),
+    [
+        ("trajectory", 300, 300),
+        pytest.param("per_step", None, 2048, marks=pytest.mark.slow),
+    ],
 )
 def test_chattering_is_bounded_and_says_so(mode, max_steps, bound):
     run = flows.compare(
@@ -126,6 +130,7 @@ def test_chattering_is_bounded_and_says_so(mode, max_steps, bound):
     assert run.trajectories["GradientFlow"].successful
 
 
+@pytest.mark.slow
 def test_long_runs_follow_and_then_leave():
     def run(weights, start, rate):
         return flows.compare(

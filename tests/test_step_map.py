@@ -110,6 +110,7 @@ def test_is_the_field_of_gradient_descent(branch, h):
     np.testing.assert_allclose(value, expected, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_follows_gradient_descent_to_complex_points():
     h = 5e-3
     found, expected = (

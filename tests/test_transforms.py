@@ -51,7 +51,7 @@ def test_a_whole_comparison_comes_out_of_filter_jit():
     assert inside.successful
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [MODES[0], pytest.param(MODES[1], marks=pytest.mark.slow)])
 def test_vmap_over_starts(mode):
     starts = jnp.stack([0.9 * START, START, 1.1 * START])
     together = jax.vmap(lambda x: errors(x, 0.4, mode))(starts)
@@ -83,7 +83,7 @@ def test_vmap_of_iterate_and_solve():
         assert_close(solved.loss[place], flow.loss, rtol=1e-8)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [MODES[0], pytest.param(MODES[1], marks=pytest.mark.slow)])
 def test_several_windows_under_transformations(mode, monkeypatch):
     def final(rate):
         return errors(START, rate, mode, BOTH[0])[0]

@@ -132,6 +132,7 @@ def bowl(x):
     return jnp.sum(jnp.cos(x)) + x[0] * x[1] * x[2] + x @ x
 
 
+@pytest.mark.slow
 def test_vmap():
     x, rates = jnp.array([0.3, -0.8, 0.5]), jnp.array([0.1, 0.8])
 
