@@ -19,6 +19,8 @@ from .hessian import Matvec
 
 # Rows that a product is taken of at once, if there are as many.
 _CHUNK = 4
+# How long the lines are over which products are added up at once.
+_SHORTEST, _LONGEST = 64, 4096
 
 
 def rows(block: Params) -> int:
@@ -59,13 +61,27 @@ def _hashed(seed: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
 
 
 def inner_products(S: Params, W: Params) -> Array:
-    """The matrix ``S_i . W_j``."""
+    """The matrix ``S_i . W_j``.
+
+    A product over a million numbers at once adds them one after the other, which in single
+    precision costs half of the digits: so each line of a leaf by itself, then the sum of those.
+    """
 
     def of_leaf(s: Array, w: Array) -> Array:
-        axes = tuple(range(1, s.ndim))
-        return jnp.tensordot(s, w, axes=(axes, axes), precision="highest")
+        by_line = jnp.einsum("plm,qlm->lpq", _lines(s), _lines(w), precision="highest")
+        return jnp.sum(by_line, axis=0)
 
     return ft.reduce(operator.add, jtu.tree_leaves(jtu.tree_map(of_leaf, S, W)))
+
+
+def _lines(s: Array) -> Array:
+    """Vectors as lines, ``(p, lines, length)``: those of the last axis, or parts of a whole."""
+    p, n = s.shape[0], math.prod(s.shape[1:])
+    if s.ndim > 2 and s.shape[-1] >= _SHORTEST:
+        return s.reshape(p, -1, s.shape[-1])
+    length = min(_LONGEST, n)
+    padded = jnp.pad(s.reshape(p, n), ((0, 0), (0, -n % length)))
+    return padded.reshape(p, -1, length)
 
 
 def combined(coefficients: Array, S: Params) -> Params:

@@ -40,6 +40,7 @@ _LOOKS = {
     "StochasticModifiedFlow(2)": Look("#E69F00", (0, (2, 1))),
     "StochasticModifiedFlow(principal)": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
     "ReshufflingFlow": Look("#D55E00", "-"),
+    "IntrinsicFlow": Look("#5E3C99", "-"),
 }
 _SPARE = (
     Look("#666666", (0, (1, 2))),

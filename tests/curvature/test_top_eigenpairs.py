@@ -12,6 +12,7 @@ import pytest
 from helpers import assert_close
 
 import flows
+from flows.curvature import block
 from flows.curvature.tracking import start_tracking, track
 
 
@@ -150,6 +151,20 @@ def test_no_convergence_is_no_success():
         jax.block_until_ready(
             jax.jit(lambda x: flows.sharpness(quadratic, x, args=matrix, rtol=1e-17))(jnp.zeros(N))
         )
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(1000, 700)], [(700_001,)], [(300_000, 2), (5,), ()], [(3, 40, 5000)]]
+)
+def test_orthonormal_to_rounding_in_single_precision(shapes):
+    """Against sums in double precision, for vectors of about a million numbers."""
+    like = [jnp.zeros(shape, jnp.float32) for shape in shapes]
+    R = block.random_rows(0, like, 3)
+    nothing = block.zero_rows(like, 3)
+    W, count = jax.jit(block.orthonormalised)(R, nothing, jnp.float32(1e-6))
+    assert int(count) == 3
+    flat = np.concatenate([np.asarray(leaf, np.float64).reshape(3, -1) for leaf in W], axis=1)
+    np.testing.assert_allclose(flat @ flat.T, np.eye(3), atol=2e-6)
 
 
 def test_messages():
