@@ -30,7 +30,7 @@ start = [
     {"weight": jr.normal(key, (i, o)) / i**0.5, "bias": jnp.zeros(o)}
     for key, i, o in zip(keys, widths[:-1], widths[1:], strict=False)
 ]
-inputs = jr.normal(keys[-1], (32, widths[0]))
+inputs = jr.normal(keys[-1], (16, widths[0]))
 data = (inputs, jnp.sin(inputs[:, :1]))
 
 
@@ -44,7 +44,7 @@ def loss(layers, data):
 print(sum(leaf.size for leaf in jax.tree.leaves(start)), "parameters")
 # Away from the violent first steps.
 start = flows.iterate(loss, start, flows.GradientDescent(0.02), 40, args=data).final_params
-pairs = flows.top_eigenpairs(loss, start, 2, args=data, rtol=1e-4)
+pairs = flows.top_eigenpairs(loss, start, 1, args=data, rtol=1e-4)
 sharpness = float(pairs.values[0])
 print("largest eigenvalues", np.round(pairs.values, 4), "residuals", pairs.residuals)
 assert np.all(pairs.residuals < 1e-3 * sharpness)
@@ -69,11 +69,11 @@ def distance(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
-counts = (4, 8, 12)
+counts = (4, 8)
 figure, ax = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
 found = {}
 for z, marker in ((0.5, "o"), (1.2, "s")):
-    best = velocity(z / sharpness, flows.Krylov(16))
+    best = velocity(z / sharpness, flows.Krylov(12))
     found[z] = [distance(velocity(z / sharpness, flows.Krylov(n)), best) for n in counts]
     color = flows.plotting.color_of("PrincipalFlow(real)")
     ax.semilogy(counts, found[z], marker=marker, color=color, label=rf"$h \lambda_0 = {z}$")
@@ -117,32 +117,28 @@ assert seconds["PrincipalFlow(real)"] < 300 * unit  # 8 products, and not 100,22
 # %% [markdown]
 # ## Is it the better model?
 #
-# From this point, with constant solver steps as for every network: at $h\lambda_0 = 0.5$, and at
-# 1.2, where descent oscillates along the sharpest direction. Every second step is compared.
+# From this point, with constant solver steps as for every network, at $h\lambda_0 = 1.2$, where
+# descent oscillates along the sharpest direction. Every second step is compared.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
-for ax, z in zip(axes, (0.5, 1.2), strict=True):
-    h = z / sharpness
-    run = flows.compare(
-        loss,
-        start,
-        flows.GradientDescent(h),
-        ladder,
-        steps=4,
-        args=data,
-        solver=dfx.Midpoint(),
-        stepsize_controller=dfx.ConstantStepSize(),
-        dt0=h / 2,
-    )
-    flows.plotting.plot_errors(run, ax, relative=True)
-    ax.set_title(rf"$h \lambda_0 = {z}$ at the start")
-    median = {name: float(np.median(e[2::2])) for name, e in run.relative_errors.items()}
-    print(z, {name: f"{value:.1e}" for name, value in median.items()})
-    estimate = run.trajectories["PrincipalFlow(real)"].diagnostics["curvature_error"]
-    print("   error of the Krylov space, as it estimates itself:", np.max(estimate))
-    assert median["PrincipalFlow(real)"] < 0.5 * median["ModifiedFlow(2)"]
-axes[1].set_ylabel("")
+h = 1.2 / sharpness
+run = flows.compare(
+    loss,
+    start,
+    flows.GradientDescent(h),
+    ladder,
+    steps=4,
+    args=data,
+    solver=dfx.Midpoint(),
+    stepsize_controller=dfx.ConstantStepSize(),
+    dt0=h / 2,
+)
+flows.plotting.plot_errors(run, relative=True)
+median = {name: float(np.median(e[2::2])) for name, e in run.relative_errors.items()}
+print({name: f"{value:.1e}" for name, value in median.items()})
+estimate = run.trajectories["PrincipalFlow(real)"].diagnostics["curvature_error"]
+print("error of the Krylov space, as it estimates itself:", np.max(estimate))
+assert median["PrincipalFlow(real)"] < 0.5 * median["ModifiedFlow(2)"]
 
 # %% [markdown]
 # ## What this does not answer

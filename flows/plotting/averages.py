@@ -21,7 +21,8 @@ def plot_averages(
     Three pictures over the steps: the loss of the iterates, its running mean, and what each flow
     says of that mean (``predicted_loss``; otherwise its own loss); the largest eigenvalue of
     ``P^{-1} H`` of the flows that know it, with the edge at 2; and every flow's distance from the
-    iterates or their midpoints over the length of the path.
+    iterates or their midpoints over the length of the path. The losses are on a logarithmic scale
+    where all are positive.
 
     Arguments:
         run: What `flows.compare` returned, in mode ``"trajectory"``.
@@ -73,7 +74,8 @@ def plot_averages(
         ratio = np.asarray(run.errors[name])[1:] / lengths[1:]
         distance.semilogy(np.arange(1, steps + 1), ratio, **style)
     sharpness.axhline(2, color="#888888", linewidth=1)
-    loss.set_yscale("log")
+    if min(np.nanmin(line.get_ydata()) for line in loss.lines) > 0:
+        loss.set_yscale("log")
     loss.set_ylabel("loss")
     sharpness.set_ylabel(r"largest eigenvalue of $P^{-1} H$")
     distance.set_ylabel("distance over path length")
