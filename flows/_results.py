@@ -126,7 +126,8 @@ class Trajectory(eqx.Module):
         final_params: The parameters at `last_step`.
         loss: ``E(theta_n)``, shape ``(steps + 1,)``, in units of loss.
         grad_norm: ``||g(theta_n)||``, shape ``(steps + 1,)``, in loss per parameter.
-        diagnostics: More numbers by name, each ``(steps + 1,)``. For iterates ``step_length``, the
+        diagnostics: More numbers by name, each ``(steps + 1,)``, or ``(steps + 1, k)`` where a flow
+            says so. For iterates ``step_length``, the
             length of the step that ended at ``theta_n`` (0 at the start), and what the optimizer
             adds.
         last_step: The last step whose numbers are finite; ``steps`` after a successful run.

@@ -18,7 +18,9 @@ def toy(p):
 @pytest.fixture(scope="module")
 def at_the_edge():
     start = {"x": jnp.array(1e-3), "y": jnp.array(-0.5)}
-    return flows.compare(toy, start, flows.GradientDescent(H), [flows.CentralFlow()], 400)
+    return flows.compare(
+        toy, start, flows.GradientDescent(H), [flows.CentralFlow(squares=True)], 400
+    )
 
 
 def test_the_toy_in_closed_form(at_the_edge):
@@ -37,6 +39,19 @@ def test_the_toy_in_closed_form(at_the_edge):
     # H delta = (2/h) x, and the centre's own gradient is c along y.
     squares = C**2 + (2 / H) ** 2 * 2 * C
     np.testing.assert_allclose(numbers["predicted_grad_norm"][-1] ** 2, squares, rtol=1e-6)
+    each = [(2 / H) ** 2 * 2 * C, C**2]
+    np.testing.assert_allclose(numbers["predicted_squared_gradient"][-1], each, rtol=1e-6)
+
+
+def test_a_run_is_stored_with_what_it_predicted(at_the_edge, tmp_path):
+    """Diagnostics that are vectors at every step, and a failed run's code."""
+    again = flows.load(at_the_edge.save(tmp_path / "run"))
+    before = at_the_edge.trajectories["CentralFlow"].diagnostics
+    after = again.trajectories["CentralFlow"].diagnostics
+    assert after.keys() == before.keys()
+    for name, numbers in before.items():
+        np.testing.assert_array_equal(after[name], numbers)
+    assert str(again) == str(at_the_edge)
 
 
 def test_it_is_compared_with_the_midpoints(at_the_edge):
@@ -225,6 +240,8 @@ def test_errors_teach():
     for option in ({"substeps": 0}, {"size": 2}, {"size": 8.0}):
         with pytest.raises(flows.InvalidOptionError, match="must be an integer >="):
             flows.CentralFlow(**option)
+    with pytest.raises(flows.InvalidOptionError, match="squares must be one of True, False; got"):
+        flows.CentralFlow(squares=1.5)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from .._checks import integer, one_of
 from .._custom_types import Array, Float, Integer, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError
 from .._problem import Problem
-from .._vectors import add, add_scaled, norm, real_dtype, subtract
+from .._vectors import add, add_scaled, norm, ravel, real_dtype, subtract
 from ..curvature.block import inner_products
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.tracking import TrackedEigenpairs, start_tracking, track
@@ -88,6 +88,8 @@ class CentralFlow(AbstractSteppedFlow):
             for `GradientDescent`.
         substeps: Euler steps in one optimizer step. At the edge its error falls with their number.
         size: For how many eigenpairs there is room: two more than directions may become critical.
+        squares: Also record ``predicted_squared_gradient``, the mean square of the gradient's
+            every entry, shape ``(n,)`` in the order of the leaves.
 
     Raises:
         InvalidOptionError: If an attribute is out of range.
@@ -129,11 +131,13 @@ class CentralFlow(AbstractSteppedFlow):
     drift: str = eqx.field(static=True, default="gradient")
     substeps: int = eqx.field(static=True, default=4)
     size: int = eqx.field(static=True, default=8)
+    squares: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         one_of(self.drift, _DRIFTS, "drift")
         integer(self.substeps, 1, "substeps", "substeps=4")
         integer(self.size, 3, "size", "size=8")
+        one_of(self.squares, (True, False), "squares")
 
     @property
     def name(self) -> str:
@@ -198,8 +202,10 @@ class CentralFlow(AbstractSteppedFlow):
         """The predictions, and what they rest on."""
         z, X = y.tracked.values, y.oscillation.covariance
         variances, (sizes, _) = jnp.diagonal(X), symmetric_eigen(X)
-        squares = jtu.tree_leaves(mean_squares(y.gradient, y.oscillation))
+        mean = mean_squares(y.gradient, y.oscillation)
+        squares = jtu.tree_leaves(mean)
         return {
+            **({"predicted_squared_gradient": ravel(mean)} if self.squares else {}),
             "predicted_loss": problem.value(y.params) + jnp.sum(z * variances) / 2,
             "predicted_grad_norm": jnp.sqrt(sum(map(jnp.sum, squares), start=jnp.zeros_like(z[0]))),
             "sharpness": z[0],
