@@ -211,7 +211,7 @@ ax.set(
     xlabel="learning rate $h$ (flow time)",
     ylabel="growth of the mean square in a step",
 )
-ax.legend(frameon=False)
+ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
 
 # %% [markdown]
 # So a repeated batch has the noise of a large step without its instability, and hence does not
