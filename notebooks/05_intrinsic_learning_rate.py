@@ -109,7 +109,8 @@ assert max(reached.values()) / min(reached.values()) < 1.06
 # ## A decay of the rate
 #
 # Dividing $\eta$ by $k$ is felt at once, by $k$. What remains at equilibrium is $\sqrt k$. Dividing
-# $\lambda$ leads to the same place without the jump. The dashed lines are the law of the norm alone.
+# $\lambda$ leads to the same place without the jump. The dashed lines are the law of the norm
+# alone.
 
 # %%
 k, first, later = 10, 500, 3500
