@@ -13,7 +13,7 @@ import jax
 
 from . import problems
 from ._compare import MODES, compare
-from ._errors import FlowsError, InvalidOptionError
+from ._errors import FlowsError, InvalidOptionError, MissingDependencyError
 from ._results import Comparison
 from .optimizers import GradientDescent
 from .vector_fields import AbstractFlow, GradientFlow, ModifiedFlow, PrincipalFlow
@@ -123,15 +123,25 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _list_problems(options: argparse.Namespace) -> int:
-    ready = [make() for make in problems.PROBLEMS.values()]
+    ready, missing = [], {}
+    for name, make in problems.PROBLEMS.items():
+        try:
+            ready.append(make())
+        except MissingDependencyError as error:
+            missing[name] = str(error)
     if options.json:
         fields = ("name", "description", "learning_rate", "source")
-        print(json.dumps([{field: getattr(one, field) for field in fields} for one in ready]))
+        listed = [{field: getattr(one, field) for field in fields} for one in ready]
+        print(
+            json.dumps(listed + [{"name": name, "missing": why} for name, why in missing.items()])
+        )
         return SUCCESS
-    width = max(len(one.name) for one in ready)
+    width = max(map(len, problems.PROBLEMS))
     for one in ready:
         print(f"{one.name:<{width}}  {one.description}")
         print(f"{'':<{width}}  learning rate {one.learning_rate:g}; {one.source}")
+    for name, why in missing.items():
+        print(f"{name:<{width}}  {why}")
     return SUCCESS
 
 

@@ -84,6 +84,19 @@ def test_problems_are_listed(capsys):
     assert all(one["source"] and np.isfinite(one["learning_rate"]) for one in listed)
 
 
+def test_problems_are_listed_without_the_packages_that_some_need(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert main(["problems"]) == 0
+    shown = capsys.readouterr().out
+    assert "rosenbrock" in shown
+    assert "breast_cancer" in shown
+    assert "pip install 'descentflows[examples]'" in shown
+    assert main(["problems", "--json"]) == 0
+    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(flows.problems.PROBLEMS)
+    assert "Install it" in listed["breast_cancer"]["missing"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
