@@ -8,12 +8,25 @@ import jax.numpy as jnp
 import jax.random as jr
 import matplotlib.pyplot as plt
 import numpy as np
+import optax
 import pytest
 
 import flows
 import flows.plotting  # noqa: F401 (the pages use it)
 
-ON_DISPLAY = ["index", "own_loss", "faq", "bibliography", "gallery"]
+ON_DISPLAY = [
+    "index",
+    "own_loss",
+    "faq",
+    "bibliography",
+    "gallery",
+    "principal_flow",
+    "second_principal_flow",
+    "edge_of_stability",
+    "stochastic",
+    "intrinsic_learning_rate",
+    "tracking",
+]
 PAGES = pathlib.Path(flows.__file__).parent.parent / "docs"
 
 
@@ -43,7 +56,14 @@ def readers_names():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ON_DISPLAY)
-def test_the_examples_of_a_page_run(page, readers_names, nothing_left_of_pictures):
+def test_the_examples_of_a_page_run(
+    page, readers_names, nothing_left_of_pictures, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # some save what they made
+    if page == "tracking":  # where a loop of optax is there already
+        optimizer = optax.sgd(0.1)
+        state = optimizer.init(readers_names["params"])
+        readers_names |= {"optax": optax, "optimizer": optimizer, "state": state}
     for block in re.findall(r"```python\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL):
         # Settings are the reader's, and these tests have theirs.
         code = re.sub(r"^jax\.config\.update\(.*\)$", "", block, flags=re.MULTILINE)
