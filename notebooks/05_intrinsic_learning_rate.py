@@ -109,8 +109,7 @@ assert max(reached.values()) / min(reached.values()) < 1.06
 # ## A decay of the rate
 #
 # Dividing $\eta$ by $k$ is felt at once, by $k$. What remains at equilibrium is $\sqrt k$. Dividing
-# $\lambda$ leads to the same place without the jump. The dashed lines are the law of the norm
-# alone.
+# $\lambda$ leads to the same place without the jump. Dashed: the law of the norm alone.
 
 # %%
 k, first, later = 10, 500, 3500
@@ -167,8 +166,8 @@ x, y = np.asarray(run.params)[-5000:].T
 cycle = flows.find_cycle(plane.loss, jnp.array([0.05, 0.31]), optimizer, period=2)
 axes[1].plot(x, y, ".", color=flows.plotting.color_of("iterates"), ms=1, label="last 5000 steps")
 axes[1].plot(*np.asarray(cycle.points).T, "o", color="#D55E00", label="the 2-cycle")
-axes[1].set(xlabel="$x$", ylabel="$y$")
-axes[1].legend(frameon=False, loc="lower right")
+axes[1].set(xlabel="$x$", ylabel="$y$", ylim=(0.13, 0.62))
+axes[1].legend(frameon=False, loc="upper right")
 late = np.asarray(run.loss)[-1000:]
 print(f"descent's loss late: {late.min():.1e} to {late.max():.2f}; flow: {flow_loss[-1]:.0e}")
 assert late.max() > 0.1
