@@ -162,7 +162,14 @@ def compare(
     models = _check_flows(flows, optimizer, mode)
     names = _distinct([flow.name for flow in models])
     if isinstance(optimizer, AbstractStochasticOptimizer):
-        _check_in_law(mode, stepsize_controller, dt0)
+        _check_in_law(
+            mode,
+            stepsize_controller=stepsize_controller,
+            dt0=dt0,
+            max_steps=max_steps,
+            adjoint=adjoint,
+            save_params=save_params,
+        )
         return compare_in_law(
             loss,
             params,
@@ -348,18 +355,19 @@ def _check_flows(flows: Any, optimizer: Any, mode: str) -> Flows:
     return models
 
 
-def _check_in_law(mode: str, stepsize_controller: Any, dt0: Any) -> None:
+def _check_in_law(mode: str, **unused: Any) -> None:
     """Raise an `InvalidOptionError` for what means nothing between laws."""
     if mode != "trajectory":
         raise InvalidOptionError(
             'a stochastic optimizer is compared in law, which mode="per_step" cannot be. '
             "Leave mode out."
         )
-    if stepsize_controller is not None or dt0 is not None:
+    given = [name for name, value in unused.items() if value not in (None, "auto", False)]
+    if given:
         raise InvalidOptionError(
-            "a stochastic flow is integrated in equal parts of an optimizer step. Leave out "
-            "stepsize_controller and dt0, and write for example "
-            "flows.StochasticModifiedFlow(substeps=16)."
+            f"{given[0]} means nothing where laws are compared: stochastic flows are integrated in "
+            "equal parts of an optimizer step, and what is observed is kept. Leave it out, and "
+            "write for example flows.StochasticModifiedFlow(substeps=16) or observe=..."
         )
 
 

@@ -65,10 +65,18 @@ def compare_in_law(
     at = np.unique([*range(0, steps + 1, max(gap, 1)), steps])
     marks, longest = jnp.asarray(at), int(np.diff(at).max(initial=1))
     columns, look = _observables(problem, moving, observe)
-    noisy = [model for model in models if isinstance(model, AbstractStochasticFlow)]
-    for model in noisy:
-        model.start(problem, moving)
     dtype = real_dtype(moving)
+    # Paths of the optimizer, and those of the flows, are independent of each other.
+    keys = jr.split(key, 1 + len(models))
+    integrators: list[Integrator | NoisyIntegrator] = []
+    for model, model_key in zip(models, keys[1:], strict=True):
+        if isinstance(model, AbstractStochasticFlow):
+            model.start(problem, moving)
+            integrators.append(make_noisy_integrator(solver, None, None, model_key))
+        else:
+            integrators.append(
+                make_integrator(dtype, None, None, None, MAX_STEPS, None, traced=False)
+            )
     numbers = len(at) * len(columns) + 16 * size(moving)
     length = chunk_length(chunk, count, numbers, dtype.itemsize)
 
@@ -77,19 +85,15 @@ def compare_in_law(
         ts = float(problem.optimizer.step_time) * at
         return Ensemble(at, ts, values.astype(float), columns, code_names(codes))
 
-    # Paths of the optimizer, and those of the flows, are independent of each other.
-    keys = jr.split(key, 1 + len(models))
     run = ft.partial(_optimizer_paths, problem, moving, marks, look)
     iterates = ensemble(run, jr.split(keys[0], count), type(optimizer).__name__)
     ensembles = {}
-    for name, model, model_key in zip(names, models, keys[1:], strict=True):
-        own = model in noisy
-        if own:
-            integrator: Any = make_noisy_integrator(solver, None, None, model_key)
-        else:
-            integrator = make_integrator(dtype, None, None, None, MAX_STEPS, None, traced=False)
+    for name, model, integrator, model_key in zip(
+        names, models, integrators, keys[1:], strict=True
+    ):
         run = ft.partial(_flow_paths, problem, model, integrator, moving, marks, longest, look)
-        ensembles[name] = ensemble(run, jr.split(model_key, count if own else 1), name)
+        own = count if isinstance(model, AbstractStochasticFlow) else 1
+        ensembles[name] = ensemble(run, jr.split(model_key, own), name)
     comparison = EnsembleComparison(iterates, ensembles, _settings(problem, moving, count, key))
     if throw and not comparison.successful:
         raise RunFailedError(comparison.message, partial=comparison)
@@ -105,14 +109,7 @@ def _observables(problem: Problem, params: Params, observe: Any) -> tuple[tuple[
                 stem = "params" + jtu.keystr(path)
                 places = np.ndindex(leaf.shape)
                 names += [stem + (str(list(place)) if place else "") for place in places]
-
-        def default(problem: Problem, params: Params) -> Array:
-            parts = [problem.value(params)[None]]
-            if size(params) <= _FEW:
-                parts += [jnp.ravel(leaf) for leaf in jtu.tree_leaves(params)]
-            return jnp.concatenate(parts)
-
-        return tuple(names), default
+        return tuple(names), _loss_and_few
     if not callable(observe):
         raise InvalidOptionError(
             f"observe must be a function of the parameters, got {observe!r}. "
@@ -128,6 +125,14 @@ def _observables(problem: Problem, params: Params, observe: Any) -> tuple[tuple[
     stem = "observed" if stem == "<lambda>" else stem
     names = [stem] if shape.ndim == 0 else [f"{stem}[{i}]" for i in range(shape.shape[0])]
     return tuple(names), _Observed(observe)
+
+
+def _loss_and_few(problem: Problem, params: Params) -> Array:
+    """The loss, and the parameters if there are few: one function, so that it compiles once."""
+    parts = [problem.value(params)[None]]
+    if size(params) <= _FEW:
+        parts += [jnp.ravel(leaf) for leaf in jtu.tree_leaves(params)]
+    return jnp.concatenate(parts)
 
 
 class _Observed(eqx.Module):

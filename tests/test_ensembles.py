@@ -213,12 +213,33 @@ def test_picture(run, nothing_left_of_pictures):
         ({"observe": 3}, "observe must be a function of the parameters, got 3"),
         ({"observe": lambda p: jnp.ones((2, 2))}, r"got shape \(2, 2\), float64"),
         ({"mode": "per_step"}, 'a stochastic optimizer is compared in law, which mode="per_step"'),
-        ({"dt0": 0.1}, "integrated in equal parts of an optimizer step"),
+        ({"dt0": 0.1}, "dt0 means nothing where laws are compared"),
+        ({"max_steps": 10}, "max_steps means nothing where laws are compared"),
+        ({"save_params": True}, "save_params means nothing where laws are compared"),
     ],
 )
 def test_what_is_refused(options, message):
     with pytest.raises(flows.InvalidOptionError, match=message):
         compare(**options)
+
+
+def test_a_second_comparison_compiles_nothing(run, caplog):
+    del run  # the first one
+    with jax.log_compiles():
+        compare(key=jr.key(12))
+    assert not [r for r in caplog.records if "_paths" in r.getMessage()]
+
+
+def test_a_wrong_solver_is_refused_before_any_path():
+    seen = []
+
+    def watched(params):
+        jax.debug.callback(lambda: seen.append(1))
+        return params["b"]
+
+    with pytest.raises(flows.InvalidSolverError, match="must be an explicit one of diffrax"):
+        compare(solver="Euler", observe=watched)
+    assert not seen
 
 
 def test_not_under_a_transformation():
