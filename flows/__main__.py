@@ -12,10 +12,10 @@ from typing import NoReturn
 import jax
 
 from . import problems
-from ._compare import MODES, compare
 from ._errors import FlowsError, InvalidOptionError, MissingDependencyError
-from ._results import Comparison
+from .drivers._compare import MODES, compare
 from .optimizers import GradientDescent
+from .results import Comparison
 from .vector_fields import AbstractFlow, GradientFlow, ModifiedFlow, PrincipalFlow
 
 FLOWS: dict[str, Callable[[], AbstractFlow]] = {

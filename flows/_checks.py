@@ -139,6 +139,15 @@ def one_of(value: Any, allowed: tuple[Any, ...], name: str) -> None:
         raise InvalidOptionError(f"{name} must be one of {listed}; got {value!r}.")
 
 
+def single_run(last_step: Array) -> None:
+    """Raise an `InvalidOptionError` for a batch of runs, where a single one is needed."""
+    if last_step.ndim:
+        raise InvalidOptionError(
+            f"this is a batch of runs of shape {last_step.shape}, as vmap returns. "
+            "Take one of them: jax.tree.map(lambda x: x[0], run)."
+        )
+
+
 def split_params(params: Params, *, finite: bool = True) -> tuple[PyTree[Any], PyTree[Any]]:
     """Split parameters into the floating-point leaves that move and the rest, which stays.
 

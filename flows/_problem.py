@@ -8,7 +8,7 @@ derivatives of the loss's analytic continuation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
@@ -19,8 +19,19 @@ from ._checks import data, loss_output, loss_signature, split_params
 from ._continuation import continued
 from ._custom_types import Loss, Params, PyTree, Scalar
 
-if TYPE_CHECKING:  # optimizers import Problem
-    from .optimizers import AbstractOptimizer
+
+class OneStepMap(Protocol):
+    """What an optimizer is to a problem; `flows.AbstractOptimizer`, the base of all, says more."""
+
+    @property
+    def step_time(self) -> Scalar: ...
+    def init(self, params: Params, /) -> PyTree[Any]: ...
+    def step(
+        self, problem: Problem, state: PyTree[Any], gradient: PyTree[Any] | None = None
+    ) -> PyTree[Any]: ...
+    def params(self, state: PyTree[Any]) -> Params: ...
+    def check(self, problem: Problem, params: Params) -> None: ...
+    def diagnostics(self, state: PyTree[Any]) -> dict[str, Scalar]: ...
 
 
 class Problem(eqx.Module):
@@ -42,7 +53,7 @@ class Problem(eqx.Module):
 
     loss: Loss
     args: PyTree[Any]
-    optimizer: AbstractOptimizer
+    optimizer: OneStepMap
     resting: PyTree[Any]
 
     def whole(self, params: Params) -> Params:
@@ -95,7 +106,7 @@ def _along(field: Callable[[Params], Params], direction: Params) -> Callable[[Pa
 
 
 def make_problem(
-    loss: Loss, params: Params, optimizer: AbstractOptimizer, args: PyTree[Any] = None
+    loss: Loss, params: Params, optimizer: OneStepMap, args: PyTree[Any] = None
 ) -> tuple[Problem, Params]:
     """Check loss, parameters and data; return the problem and the moving part of the parameters.
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import cases
-from ._critical_points import critical_points
 from ._errors import InvalidArgumentError, SymbolicError
-from ._parsing import parse
-from ._table import json_table, latex_table, table
+from .text._parsing import parse
+from .text._table import json_table, latex_table, table
+from .thresholds._critical_points import critical_points
 
 SUCCESS, MISUSE = 0, 2
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import flows
-from flows._citations import ENTRIES
+from flows.results._citations import ENTRIES
 
 BIBLIOGRAPHY = pathlib.Path(flows.__file__).parent.parent / "docs" / "bibliography.md"
 MODELS = [

@@ -106,7 +106,7 @@ def test_both_modes_agree_on_the_first_step():
 def test_the_windows_do_not_show(mode, monkeypatch):
     whole = compared(mode)
     # Three windows of five steps: the last one overruns by two.
-    monkeypatch.setattr("flows._compare.LONGEST", 5)
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 5)
     pieces = compared(mode)
     assert_close(pieces.iterates, whole.iterates, rtol=1e-14)
     for name, trajectory in pieces.trajectories.items():
@@ -119,8 +119,8 @@ def test_the_windows_do_not_show(mode, monkeypatch):
 def test_iterate_and_solve_in_windows(monkeypatch):
     whole = flows.iterate(quartic, START, DESCENT, 20)
     flow = flows.solve(quartic, START, DESCENT, flows.GradientFlow(), 20)
-    monkeypatch.setattr("flows._iterate._LONGEST", 7)
-    monkeypatch.setattr("flows._solve.LONGEST", 7)
+    monkeypatch.setattr("flows.drivers._iterate._LONGEST", 7)
+    monkeypatch.setattr("flows.drivers._solve.LONGEST", 7)
     assert_close(flows.iterate(quartic, START, DESCENT, 20), whole, rtol=1e-15)
     pieces = flows.solve(quartic, START, DESCENT, flows.GradientFlow(), 20)
     assert_close(pieces.params, flow.params, rtol=1e-9)
@@ -128,7 +128,9 @@ def test_iterate_and_solve_in_windows(monkeypatch):
 
 def test_large_parameters_make_short_windows(monkeypatch):
     whole = compared()
-    monkeypatch.setattr("flows._windows._WINDOW_BYTES", 3 * 2 * 8 * 4)  # four points of each
+    monkeypatch.setattr(
+        "flows.drivers._windows._WINDOW_BYTES", 3 * 2 * 8 * 4
+    )  # four points of each
     pieces = compared(save_params=False)
     assert_close(pieces.errors["GradientFlow"], whole.errors["GradientFlow"], rtol=1e-6, atol=1e-16)
 
@@ -136,8 +138,10 @@ def test_large_parameters_make_short_windows(monkeypatch):
 @pytest.mark.parametrize("keep", [True, False, "auto"])
 def test_keeping_the_parameters(keep, monkeypatch):
     # "auto" keeps three trajectories of seven points of two numbers, but not of eight.
-    monkeypatch.setattr("flows._windows._AUTO_SAVE_BYTES", 3 * 7 * 2 * 8)
-    monkeypatch.setattr("flows._compare.LONGEST", 2)  # so that both compile the same windows
+    monkeypatch.setattr("flows.drivers._windows._AUTO_SAVE_BYTES", 3 * 7 * 2 * 8)
+    monkeypatch.setattr(
+        "flows.drivers._compare.LONGEST", 2
+    )  # so that both compile the same windows
     for steps in (6, 7):
         kept = keep is True or (keep == "auto" and steps == 6)
         run = flows.compare(rosenbrock, START, DESCENT, BOTH, steps, save_params=keep)
@@ -300,7 +304,7 @@ class Clock(flows.AbstractFlow):
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
 def test_the_field_is_told_the_time_since_the_start(mode, monkeypatch):
-    monkeypatch.setattr("flows._compare.LONGEST", 4)
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 4)
     h = 0.1
     run = flows.compare(
         rosenbrock, jnp.ones(2), flows.GradientDescent(h), Clock(), 10, mode=mode, throw=False
@@ -316,7 +320,7 @@ def test_the_field_is_told_the_time_since_the_start(mode, monkeypatch):
 
 
 def test_another_number_of_steps_with_the_same_windows_compiles_nothing(monkeypatch):
-    monkeypatch.setattr("flows._iterate._LONGEST", 5)
+    monkeypatch.setattr("flows.drivers._iterate._LONGEST", 5)
     traces = []
 
     def loss(x):

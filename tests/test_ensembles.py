@@ -11,7 +11,7 @@ import scipy.stats
 
 import flows
 import flows.plotting
-from flows._ensemble import _wasserstein
+from flows.results._ensemble import _wasserstein
 
 KEY = jr.key(11)
 DATA = jnp.asarray(np.random.default_rng(5).normal(size=(6, 2)))
@@ -249,6 +249,6 @@ def test_not_under_a_transformation():
 
 def test_every_result_code_can_be_saved():
     """Also those of flows that came later."""
-    from flows._results import _CODES
+    from flows.results._results import _CODES
 
     assert set(flows.RESULTS._name_to_item) == set(_CODES)  # pyright: ignore[reportAttributeAccessIssue]

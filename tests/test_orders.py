@@ -31,7 +31,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def _one_program_for_each_loss(monkeypatch):
     """Windows of one step, whatever the number of steps: it is compiled once."""
-    monkeypatch.setattr("flows._compare.LONGEST", 1)
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 1)
 
 
 def slope(steps, errors):

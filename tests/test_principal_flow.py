@@ -125,7 +125,7 @@ PUBLISHED = jnp.array([-0.35, -0.2])
     ],
 )
 def test_the_published_experiments(rate, steps, end, modified, gradient, monkeypatch):
-    monkeypatch.setattr("flows._compare.LONGEST", 5)  # one length of window, one program
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 5)  # one length of window, one program
     models = [flows.GradientFlow(), flows.ModifiedFlow(2), flows.PrincipalFlow()]
     run = flows.compare(quadratic, PUBLISHED, flows.GradientDescent(rate), models, steps, args=BOWL)
     finals = {name: np.asarray(part.final_params) for name, part in run.trajectories.items()}
@@ -136,7 +136,7 @@ def test_the_published_experiments(rate, steps, end, modified, gradient, monkeyp
 
 
 def test_the_singular_published_setting(monkeypatch):
-    monkeypatch.setattr("flows._compare.LONGEST", 5)
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 5)
     # A learning rate of 0.5 puts h * lambda on the singularity exactly.
     models = [flows.GradientFlow(), flows.ModifiedFlow(2), flows.PrincipalFlow()]
     run = flows.compare(quadratic, PUBLISHED, flows.GradientDescent(0.5), models, 300, args=BOWL)

@@ -48,7 +48,7 @@ def test_order_of_one_step(loss, start, smallest):
 
 
 def test_order_over_a_fixed_time(monkeypatch):
-    monkeypatch.setattr("flows._compare.LONGEST", 8)  # one program for all
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 8)  # one program for all
     counts, start = 8 * 2 ** np.arange(4), jnp.array([-0.5, 0.5])
     errors = {"PrincipalFlow": [], "PrincipalFlow(third-order)": []}
     for count in counts:

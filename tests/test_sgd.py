@@ -205,7 +205,7 @@ def test_one_key_one_run():
         assert_close(compiled(key), one, rtol=1e-13)
         assert_close(row, one, rtol=1e-13)
     assert float(jnp.abs(alone[0] - alone[1]).max()) > 1e-3
-    import flows._iterate as driver
+    import flows.drivers._iterate as driver
 
     longest, driver._LONGEST = driver._LONGEST, 7
     try:

@@ -308,7 +308,7 @@ def test_one_key_one_path():
     for one, key, row in zip(alone, keys, together, strict=True):
         assert_close(compiled(key), one, rtol=1e-12)
         assert_close(row, one, rtol=1e-12)
-    import flows._solve as driver
+    import flows.drivers._solve as driver
 
     longest, driver.LONGEST = driver.LONGEST, 7
     try:

@@ -89,7 +89,7 @@ def test_several_windows_under_transformations(mode, monkeypatch):
         return errors(START, rate, mode, BOTH[0])[0]
 
     whole = errors(START, 0.4, mode)[0]
-    monkeypatch.setattr("flows._compare.LONGEST", 2)
+    monkeypatch.setattr("flows.drivers._compare.LONGEST", 2)
     assert_close(jax.jit(final)(0.4), whole, rtol=1e-5)
     assert_close(jax.vmap(final)(jnp.array([0.4, 0.2]))[0], whole, rtol=1e-5, atol=1e-12)
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from .._checks import non_negative
 from .._custom_types import Integer, Params, Scalar
-from .._invariance import require
 from .._problem import Problem
-from .._schedules import Schedule, rate_at, rate_schedule
 from .._vectors import add_scaled, norm, real_dtype, scaled, select
 from ._base import AbstractOptimizer
+from ._invariance import require
+from ._schedules import Schedule, rate_at, rate_schedule
 from .drift import direction
 
 

@@ -10,12 +10,12 @@ import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import being_traced, integer, step_count
-from .._chunks import chunk_length, in_chunks, require_host
 from .._custom_types import Array, Loss, Params, PyTree
 from .._errors import InvalidOptionError, InvalidParametersError
-from .._iterate import check_optimizer
 from .._problem import make_problem
 from .._vectors import real_dtype, size
+from ..drivers._chunks import chunk_length, in_chunks, require_host
+from ..drivers._iterate import check_optimizer
 from ..optimizers import AbstractOptimizer
 from ._decide import CHAOTIC, CONVERGED, DIVERGED, PERIODIC, UNDECIDED
 from ._follow import follow

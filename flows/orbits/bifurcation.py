@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import being_traced, integer, step_count
-from .._chunks import chunk_length, in_chunks, require_host
 from .._custom_types import Array, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size
+from ..drivers._chunks import chunk_length, in_chunks, require_host
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._decide import DIVERGED, KINDS
 from ._follow import follow

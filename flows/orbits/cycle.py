@@ -12,9 +12,9 @@ from jaxtyping import Bool, Complex, Int
 from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
-from .._iterate import check_optimizer
 from .._problem import make_problem
 from .._vectors import norm, real_dtype, size
+from ..drivers._iterate import check_optimizer
 from ..optimizers import AbstractOptimizer
 from ._follow import Walker, first_tangent, settle
 from ._newton import newton

@@ -9,9 +9,9 @@ from jaxtyping import Int
 from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
-from .._iterate import check_optimizer
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype
+from ..drivers._iterate import check_optimizer
 from ..optimizers import AbstractOptimizer
 from ._decide import CHAOTIC, DIVERGED, KINDS, PERIODIC, REASONS, UNDECIDED, decide
 from ._follow import BLOCKS, Followed, follow

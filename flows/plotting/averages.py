@@ -6,13 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._checks import single_run
 from .._errors import InvalidOptionError
-from .._results import Comparison, require_single
+from ._protocols import ComparisonLike
 from ._style import ITERATES, looks, tidy
 
 
 def plot_averages(
-    run: Comparison, axes: Sequence[Axes] | None = None, *, window: int = 50
+    run: ComparisonLike, axes: Sequence[Axes] | None = None, *, window: int = 50
 ) -> list[Axes]:
     r"""Draw loss, sharpness and distance at the edge of stability, predicted and measured.
 
@@ -50,7 +51,7 @@ def plot_averages(
         J. Cohen, A. Damian, A. Talwalkar, J. Z. Kolter, J. D. Lee (2025), arXiv:2410.24206, has
         such figures.
     """
-    require_single(run.iterates)
+    single_run(run.iterates.last_step)
     steps = run.iterates.steps
     if run.mode != "trajectory" or not 1 <= window <= steps:
         raise InvalidOptionError(

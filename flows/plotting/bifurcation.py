@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from .._errors import InvalidOptionError
-from ..orbits import BifurcationDiagram
+from ._protocols import DiagramLike
 from ._style import axes_or_new, tidy
 
 # Okabe and Ito's colours: order is blue, chaos vermilion, what is not known grey.
@@ -21,7 +21,7 @@ _DIVERGED = "#F2F2F2"
 
 
 def plot_bifurcation(
-    diagram: BifurcationDiagram,
+    diagram: DiagramLike,
     ax: Axes | None = None,
     *,
     show: str = "attractor",

@@ -8,19 +8,19 @@ import jax.tree_util as jtu
 import numpy as np
 from matplotlib.axes import Axes
 
-from .._checks import split_params
+from .._checks import single_run, split_params
 from .._custom_types import Loss, PyTree
 from .._errors import InvalidOptionError
 from .._problem import Problem
-from .._results import Comparison, Trajectory, require_single
 from .._vectors import size
+from ._protocols import ComparisonLike, TrajectoryLike
 from ._style import ITERATES, axes_or_new, looks, tidy
 
 _GRID = 121
 
 
 def plot_contours(
-    run: Comparison, loss: Loss, ax: Axes | None = None, *, args: PyTree[Any] = None
+    run: ComparisonLike, loss: Loss, ax: Axes | None = None, *, args: PyTree[Any] = None
 ) -> Axes:
     r"""Draw iterates as points and flows as curves over the contours of the loss.
 
@@ -56,7 +56,7 @@ def plot_contours(
     References:
         The two-dimensional figures of M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
-    require_single(run.iterates)
+    single_run(run.iterates.last_step)
     if size(split_params(run.iterates.final_params)[0]) != 2:
         raise InvalidOptionError(
             "plot_contours needs two parameters. For more of them, run.plot() draws the errors and "
@@ -84,14 +84,14 @@ def plot_contours(
     return tidy(ax)
 
 
-def _points(trajectory: Trajectory) -> np.ndarray:
+def _points(trajectory: TrajectoryLike) -> np.ndarray:
     """The steps that were made, as rows of two numbers."""
     leaves = [np.real(leaf) for leaf in jtu.tree_leaves(trajectory.params)]
     rows = np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
     return rows[np.all(np.isfinite(rows), axis=1)]
 
 
-def _draw_contours(ax: Axes, run: Comparison, loss: Loss, args: Any, rows: np.ndarray) -> None:
+def _draw_contours(ax: Axes, run: ComparisonLike, loss: Loss, args: Any, rows: np.ndarray) -> None:
     low, high = rows.min(axis=0), rows.max(axis=0)
     margin = 0.15 * np.maximum(high - low, 0.1 * max(np.max(high - low), 1e-12))
     low, high = low - margin, high + margin

@@ -2,8 +2,8 @@
 
 from matplotlib.axes import Axes
 
-from .._ensemble import EnsembleComparison
 from .._errors import InvalidOptionError
+from ._protocols import EnsembleComparisonLike
 from ._style import ITERATES, axes_or_new, looks, tidy
 
 # The middle of the paths that is drawn: four fifths of them.
@@ -11,7 +11,7 @@ _LEVELS = (0.1, 0.9)
 
 
 def plot_ensembles(
-    run: EnsembleComparison, ax: Axes | None = None, *, of: str | None = None
+    run: EnsembleComparisonLike, ax: Axes | None = None, *, of: str | None = None
 ) -> Axes:
     r"""Draw mean and middle 80 % of one observed number against the step.
 

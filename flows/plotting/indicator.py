@@ -3,12 +3,13 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from .._checks import single_run
 from .._errors import InvalidOptionError
-from .._results import Comparison, require_single
+from ._protocols import ComparisonLike
 from ._style import ERROR_LABEL, axes_or_new, looks, tidy
 
 
-def plot_indicator(run: Comparison, ax: Axes | None = None) -> Axes:
+def plot_indicator(run: ComparisonLike, ax: Axes | None = None) -> Axes:
     r"""Draw the error of every step against the imaginary part that the flow ends it with.
 
     .. math:: \lVert \mathrm{Im}\, \theta(t_n) \rVert \mapsto e_n
@@ -41,7 +42,7 @@ def plot_indicator(run: Comparison, ax: Axes | None = None) -> Axes:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, for the complex flow.
     """
-    require_single(run.iterates)
+    single_run(run.iterates.last_step)
     ax = axes_or_new(ax)
     seen = []
     for name, look in looks(run.trajectories).items():

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from .._regime_report import RegimeReport
+from ._protocols import ReportLike
 from ._style import axes_or_new, tidy
 
 _SHARPNESS = "#000000"
@@ -13,7 +13,7 @@ _DRIFT = "#E69F00"
 _THRESHOLD = "#D55E00"
 
 
-def plot_regimes(report: RegimeReport, ax: Axes | None = None, *, drift: bool = True) -> Axes:
+def plot_regimes(report: ReportLike, ax: Axes | None = None, *, drift: bool = True) -> Axes:
     r"""Draw the largest eigenvalues against the step, with the threshold ``2 / h``.
 
     .. math:: n \mapsto \lambda_i(\theta_n), \qquad n \mapsto \frac{2}{h_n}, \qquad

@@ -4,11 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from .._results import Comparison, require_single
+from .._checks import single_run
+from ._protocols import ComparisonLike
 from ._style import ERROR_LABEL, ITERATES, axes_or_new, looks, tidy
 
 
-def plot_errors(run: Comparison, ax: Axes | None = None, *, relative: bool = False) -> Axes:
+def plot_errors(run: ComparisonLike, ax: Axes | None = None, *, relative: bool = False) -> Axes:
     r"""Draw the error of every flow against the step, on a logarithmic scale.
 
     .. math:: n \mapsto e_n \quad\text{or}\quad e_n / \ell_n
@@ -41,7 +42,7 @@ def plot_errors(run: Comparison, ax: Axes | None = None, *, relative: bool = Fal
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, has such figures.
     """
-    require_single(run.iterates)
+    single_run(run.iterates.last_step)
     ax = axes_or_new(ax)
     errors = run.relative_errors if relative else run.errors
     for name, look in looks(errors).items():
@@ -59,7 +60,7 @@ def plot_errors(run: Comparison, ax: Axes | None = None, *, relative: bool = Fal
     return ax
 
 
-def plot_losses(run: Comparison, ax: Axes | None = None) -> Axes:
+def plot_losses(run: ComparisonLike, ax: Axes | None = None) -> Axes:
     r"""Draw the loss of the iterates and of every flow against the step.
 
     .. math:: n \mapsto E(\theta_n), \qquad n \mapsto E(\theta(t_n))
@@ -90,7 +91,7 @@ def plot_losses(run: Comparison, ax: Axes | None = None) -> Axes:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, has such figures.
     """
-    require_single(run.iterates)
+    single_run(run.iterates.last_step)
     ax = axes_or_new(ax)
     loss = np.asarray(run.iterates.loss)
     ax.plot(
@@ -122,7 +123,7 @@ def _mark_end(ax, trajectory, values, color) -> None:
         ax.plot([last], [values[last]], marker="x", markersize=8, mew=2, color=color)
 
 
-def _step_axis(ax: Axes, run: Comparison, label: str) -> None:
+def _step_axis(ax: Axes, run: ComparisonLike, label: str) -> None:
     ax.set_xlabel("step")
     ax.set_ylabel(label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -11,13 +11,13 @@ functions of the number of the step. The exact counterparts are in `symbolic.sca
 1.1856
 """
 
-from .equilibrium import Equilibrium as Equilibrium
-from .equilibrium import equilibrium as equilibrium
-from .measured import effective_step as effective_step
-from .measured import path_measures as path_measures
-from .paths import mean_alignment as mean_alignment
-from .paths import norm_path as norm_path
-from .rayleigh import rayleigh_flow as rayleigh_flow
-from .schedules import equivalent_schedule as equivalent_schedule
-from .violation import require_scale_invariance as require_scale_invariance
-from .violation import scale_violation as scale_violation
+from ._equilibrium import Equilibrium as Equilibrium
+from ._equilibrium import equilibrium as equilibrium
+from ._measured import effective_step as effective_step
+from ._measured import path_measures as path_measures
+from ._paths import mean_alignment as mean_alignment
+from ._paths import norm_path as norm_path
+from ._rayleigh import rayleigh_flow as rayleigh_flow
+from ._schedules import equivalent_schedule as equivalent_schedule
+from ._violation import require_scale_invariance as require_scale_invariance
+from ._violation import scale_violation as scale_violation

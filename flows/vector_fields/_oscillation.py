@@ -16,11 +16,11 @@ import jax.tree_util as jtu
 
 from .._custom_types import Array, Flag, Float, Params, PyTree, Scalar
 from .._problem import Problem
-from ..curvature.block import by_row, inner_products
-from ..curvature.complementarity import complementarity
-from ..curvature.critical import CriticalDerivatives, pair_places, pairs
+from ..curvature.complementarity.problem import complementarity
+from ..curvature.eigenpairs.block import by_row, inner_products
+from ..curvature.eigenpairs.critical import CriticalDerivatives, pair_places, pairs
+from ..curvature.eigenpairs.tracking import TrackedEigenpairs
 from ..curvature.hessian import Matvec
-from ..curvature.tracking import TrackedEigenpairs
 from ..optimizers import AbstractPreconditionedDescent
 
 # From here on a direction takes part; the edge is at 2.

@@ -11,9 +11,9 @@ from .._custom_types import Array, Float, Integer, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add, add_scaled, norm, ravel, real_dtype, subtract
-from ..curvature.block import inner_products
 from ..curvature.eigen import symmetric_eigen
-from ..curvature.tracking import TrackedEigenpairs, start_tracking, track
+from ..curvature.eigenpairs.block import inner_products
+from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
 from ._base import AbstractSteppedFlow
 from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation

@@ -10,10 +10,10 @@ import jax.tree_util as jtu
 from .._checks import integer
 from .._custom_types import Array, Params, PyTree, Scalar, VectorField
 from .._errors import IncompatibleFlowError
-from .._invariance import require
 from .._problem import Problem
 from .._vectors import add_scaled, norm, real_dtype, scaled
 from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers._invariance import require
 from ..optimizers.drift import direction
 from ..optimizers.minibatches import number_of_examples, on_examples
 from ._stochastic import AbstractStochasticFlow

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import one_of
-from .._complex_state import ComplexState, join, split
 from .._custom_types import Params, PyTree, Scalar, VectorField
 from .._errors import IncompatibleFlowError
 from .._problem import Problem
@@ -23,11 +22,12 @@ from ..curvature import (
     resolve,
     step_map_velocity,
 )
+from ..curvature.functions.rounded_alpha import rounded_alpha
 from ..curvature.hessian import scaled_hessian
-from ..curvature.rounded_alpha import rounded_alpha
 from ..curvature.spectral_functions import BRANCHES
 from ..optimizers import AbstractOptimizer, GradientDescent, StepMap
 from ._base import AbstractFlow
+from ._complex_state import ComplexState, join, split
 
 _CORRECTIONS = (None, "third-order", "cubic")
 

@@ -11,8 +11,8 @@ from .._custom_types import Array, Params
 from .._errors import InvalidOptionError
 from .._problem import Problem
 from .._vectors import add, add_scaled, norm, scaled, subtract
-from ..curvature.block import combined, inner_products
 from ..curvature.eigen import symmetric_eigen
+from ..curvature.eigenpairs.block import combined, inner_products
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._base import AbstractSteppedFlow
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import sympy
 
-from .._algebraic import points_of
 from .._checks import read_expression, read_single, read_step, read_value
-from .._closed_form import sign_of
 from .._errors import InvalidArgumentError, InvalidStepError, NotSolvedError
+from ..roots._algebraic import points_of
+from ..roots._closed_form import sign_of
 
 Interval = tuple[sympy.Expr, sympy.Expr]
 

@@ -6,8 +6,8 @@ from typing import Any
 import sympy
 
 from .._checks import read_count, read_expression, read_step
-from .._closed_form import sign_of
 from .._errors import InvalidArgumentError
+from ..roots._closed_form import sign_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flows
-from flows.curvature.complementarity import METHODS, complementarity
+from flows.curvature.complementarity.problem import METHODS, complementarity
 
 solve = jax.jit(complementarity)
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.curvature.cubic_kernel import Spectrum, cubic_kernel
-from flows.curvature.rounded_alpha import rounded_alpha
+from flows.curvature.functions.cubic_kernel import Spectrum, cubic_kernel
+from flows.curvature.functions.rounded_alpha import rounded_alpha
 
 TINY = mp.mpf(10) ** -40
 

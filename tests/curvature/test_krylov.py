@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import flows
 import flows.problems
 from flows._problem import make_problem
+from flows.curvature.functions.krylov_space import krylov_space
 from flows.curvature.hessian import scaled_hessian
-from flows.curvature.krylov_space import krylov_space
 from flows.curvature.spectral_functions import alpha
 
 DTYPES = [float, complex]

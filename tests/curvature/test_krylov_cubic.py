@@ -12,9 +12,9 @@ from helpers import assert_close, tanh_network
 import flows
 from flows._problem import make_problem
 from flows._vectors import scaled
+from flows.curvature.functions.logistic_rule import logistic_rule
+from flows.curvature.functions.rounded_alpha import rounded_alpha
 from flows.curvature.hessian import scaled_hessian
-from flows.curvature.logistic_rule import logistic_rule
-from flows.curvature.rounded_alpha import rounded_alpha
 
 NETWORK, NETWORK_START = tanh_network()
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 from helpers import assert_close
 
-from flows.curvature.matrix_function import divided_differences, matrix_function
+from flows.curvature.functions.matrix_function import divided_differences, matrix_function
 from flows.curvature.spectral_functions import alpha
 
 N = 4

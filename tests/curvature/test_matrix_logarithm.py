@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from flows.curvature.matrix_logarithm import logarithm_ratio
+from flows.curvature.functions.matrix_logarithm import logarithm_ratio
 
 ratio = jax.jit(logarithm_ratio, static_argnums=0)
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows.curvature.shared_functions import SharedFunctions
+from flows.curvature.functions.shared_functions import SharedFunctions
 
 RANDOM = np.random.default_rng(0)
 SPECTRUM = np.linspace(-1, 0.9, 12)

@@ -13,7 +13,7 @@ from helpers import assert_close
 
 import flows
 from flows.curvature import block
-from flows.curvature.tracking import start_tracking, track
+from flows.curvature.eigenpairs.tracking import start_tracking, track
 
 
 def quadratic(x, matrix):

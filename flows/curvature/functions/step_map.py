@@ -1,0 +1,53 @@
+"""The principal flow's velocity for any one-step map, from the whole matrix of its derivative."""
+
+import jax
+import jax.numpy as jnp
+
+from ..._custom_types import Array, Params
+from ..._problem import Problem
+from ..._vectors import ravel, real_dtype, scaled, subtract, unravel
+from ..eigen import general_eigen
+from ..hessian import columns_of
+from ._base import SpectralImage
+from .matrix_logarithm import logarithm_ratio
+from .rounded_alpha import ROUNDING
+
+
+def step_map_velocity(branch: str, problem: Problem, params: Params) -> SpectralImage:
+    r"""What the principal flow of a step map ``Phi`` moves at, and the spectrum of ``I - D Phi``.
+
+    .. math:: \dot y = \frac{1}{h} \log(D\Phi)\, (D\Phi - I)^{-1} (\Phi(y) - y)
+
+    with ``h`` the time of a step. For gradient descent ``D Phi = I - h H``: the same field.
+
+    Arguments:
+        branch: Of the logarithm, see `logarithm_ratio`.
+        problem: Its optimizer is the map.
+        params: The point, real or complex.
+    """
+    optimizer = problem.optimizer
+    after, derivative = jax.linearize(lambda y: optimizer.step(problem, y), params)
+    multipliers = columns_of(derivative, params)
+    moved = ravel(subtract(after, params))
+    ratio = logarithm_ratio(branch, multipliers)
+    velocity = ratio @ moved.astype(ratio.dtype)
+    if not jnp.iscomplexobj(moved):
+        velocity = _without_rounding(velocity)
+        if branch == "real":
+            # An imaginary multiplier has no real logarithm of its square.
+            velocity = jnp.where(jnp.any(velocity.imag != 0), jnp.nan, velocity.real)
+    identity = jnp.eye(moved.size, dtype=ratio.dtype)
+    eigenvalues, *_ = general_eigen(identity - multipliers.astype(ratio.dtype))
+    return SpectralImage(
+        scaled(1 / optimizer.step_time, unravel(velocity, params)),
+        eigenvalues,
+        jnp.asarray(jnp.finfo(ratio.dtype).eps, real_dtype(params)),
+        jnp.asarray(moved.size),
+    )
+
+
+def _without_rounding(velocity: Array) -> Array:
+    """Without an imaginary part that is rounding, so that a real path stays real."""
+    rounding = ROUNDING * float(jnp.finfo(velocity.dtype).eps) * jnp.max(jnp.abs(velocity))
+    is_real = jnp.all(jnp.abs(velocity.imag) <= rounding)
+    return jnp.where(is_real, velocity.real.astype(velocity.dtype), velocity)

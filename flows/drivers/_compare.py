@@ -1,0 +1,397 @@
+"""Iterates and flows on one clock."""
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._checks import being_traced, one_of, step_count
+from .._custom_types import Array, Flag, Loss, Params, PyTree
+from .._errors import IncompatibleFlowError, InvalidOptionError
+from .._problem import Problem, make_problem
+from .._vectors import real_dtype, size
+from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
+from ..results import RESULTS, Comparison, raise_if_failed
+from ..vector_fields import AbstractFlow
+from ._compare_in_law import compare_in_law
+from ._integrator import Integrator, make_integrator
+from ._iterate import (
+    IterateState,
+    begin,
+    iterate_trajectory,
+    scan_iterates,
+    step_once,
+)
+from ._per_step import restart
+from ._solve import (
+    LONGEST,
+    MAX_STEPS,
+    MAX_STEPS_PER_STEP,
+    FlowState,
+    Target,
+    advance_flow,
+    begin_flow,
+    check_flow,
+    flow_trajectory,
+)
+from ._windows import keep_params, plan, walk
+
+MODES = ("trajectory", "per_step")
+Flows = tuple[AbstractFlow, ...]
+
+
+class CompareState(eqx.Module):
+    """Where the iterates and every flow stand."""
+
+    iterates: IterateState
+    flows: tuple[FlowState, ...]
+
+
+def compare(
+    loss: Loss,
+    params: Params,
+    optimizer: AbstractOptimizer,
+    flows: Sequence[AbstractFlow] | AbstractFlow,
+    steps: int,
+    *,
+    args: PyTree[Any] = None,
+    mode: str = "trajectory",
+    key: Array | None = None,
+    paths: int = 1000,
+    observe: Callable[[Params], Any] | None = None,
+    every: int | None = None,
+    chunk: int | None = None,
+    solver: dfx.AbstractSolver | None = None,
+    stepsize_controller: dfx.AbstractStepSizeController | None = None,
+    dt0: Any = None,
+    max_steps: int | None = None,
+    adjoint: dfx.AbstractAdjoint | None = None,
+    save_params: bool | str = "auto",
+    progress: bool = False,
+    throw: bool = True,
+) -> Comparison | Any:
+    r"""Compare flows with the iterates that they model.
+
+    .. math::
+        \text{trajectory:}\quad e_n = \lVert \varphi_{nh}(\theta_0) - \theta_n \rVert
+        \qquad
+        \text{per step:}\quad e_n = \lVert \varphi_h(\theta_{n-1}) - \theta_n \rVert
+
+    with the flow's map ``phi`` and the time ``h`` of one step. In mode ``"trajectory"`` they start
+    together and drift apart; in mode ``"per_step"`` the flow starts anew from every iterate, and
+    the error is that of one step. Works under ``jit``, ``vmap`` and reverse-mode ``grad``. Memory
+    does not grow with the number of steps unless the parameters are kept.
+
+    An optimizer that draws random numbers is compared in law: many paths of it with as many of
+    every flow, independent of each other. That is done in chunks on the host, not under a
+    transformation.
+
+    Arguments:
+        loss: As in `flows.iterate`.
+        params: As in `flows.iterate`.
+        optimizer: For example ``flows.GradientDescent(0.1)``.
+        flows: The flows, each a model of this optimizer, for example
+            ``[flows.GradientFlow(), flows.ModifiedFlow(order=2)]``.
+        steps: How many steps, a Python integer >= 0.
+        args: Data for the loss.
+        mode: ``"trajectory"`` or ``"per_step"``.
+        key: In law: what all random numbers come from, ``jax.random.key(0)`` for example.
+        paths: In law: how many of the optimizer, and of each flow.
+        observe: In law: a function from the parameters to a number, or a list of them; by default
+            the loss, and the parameters if there are no more than 16.
+        every: In law: observe every so many steps, and the last; by default at most 100 times.
+        chunk: In law: how many paths at a time; by default what fits into 64 MiB.
+        solver: As in `flows.solve`; so are the next four.
+        stepsize_controller: By default the integration error is far below the model error;
+            `Trajectory.stats` reports it, and the printed table marks where it is not.
+        dt0: The solver's first step in flow time.
+        max_steps: The most solver steps within one window (in mode ``"per_step"``: one step); by
+            default 16,384 (2,048).
+        adjoint: How diffrax differentiates through the solve.
+        save_params: Keep the parameters of every step, of the iterates and of every flow: True,
+            False, or "auto" (up to 64 MiB in all).
+        progress: Show a bar over the steps.
+        throw: Raise an error if anything stops early, rather than return its result code.
+
+    Returns:
+        A `flows.Comparison`; in law a `flows.EnsembleComparison`. A flow that models every second
+        step (`Trajectory.stride`) is compared at those; at the others, one optimizer step from it
+        is. In mode ``"per_step"`` it starts anew at every second iterate. A flow that models the
+        iterates' average (`Trajectory.reference`) is compared with the midpoints
+        ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the
+        others; when the iterates diverge the run ends. Either way everything up to there is kept,
+        and the trajectory's result code, `last_step` and `message` say what happened. In mode
+        ``"per_step"`` a flow that fails in one step starts again from the next iterate; its result
+        is its first failure.
+
+    Raises:
+        InvalidLossError: If the loss cannot be called, or does not return one real number.
+        InvalidParametersError: If a leaf of `params` cannot be moved; the message names it.
+        InvalidStepsError: If `steps` is not a non-negative integer.
+        InvalidOptionError: If an option is out of range.
+        InvalidSolverError: If solver or controller is not diffrax's, or they do not fit together.
+        InvalidOptimizerError: If the optimizer is none.
+        IncompatibleFlowError: If there is no flow, or one does not model the optimizer.
+        RunFailedError: If anything stops early and `throw` is True; its ``partial`` is the run.
+
+    Example:
+        On ``E(x) = x^2 / 2`` gradient descent is ``(1 - h)^n`` and the flow ``exp(-n h)``.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.compare(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5),
+        ...     [flows.GradientFlow()], steps=2,
+        ... )
+        >>> error = jnp.exp(-run.iterates.ts) - 0.5 ** jnp.arange(3.0)
+        >>> bool(jnp.allclose(run.errors["GradientFlow"], error, atol=1e-5))
+        True
+
+    References:
+        M. Rosca, Y. Wu, C. Qin, B. Dherin, On a continuous time model of gradient descent dynamics
+        and instability in deep learning (2023), arXiv:2302.01952, for the two ways to compare.
+    """
+    count = step_count(steps)
+    one_of(mode, MODES, "mode")
+    models = _check_flows(flows, optimizer, mode)
+    names = _distinct([flow.name for flow in models])
+    if isinstance(optimizer, AbstractStochasticOptimizer):
+        _check_in_law(
+            mode,
+            stepsize_controller=stepsize_controller,
+            dt0=dt0,
+            max_steps=max_steps,
+            adjoint=adjoint,
+            save_params=save_params,
+        )
+        return compare_in_law(
+            loss,
+            params,
+            optimizer,
+            models,
+            count,
+            args=args,
+            key=key,
+            paths=paths,
+            observe=observe,
+            every=every,
+            solver=solver,
+            chunk=chunk,
+            names=names,
+            progress=progress,
+            throw=throw,
+        )
+    problem, moving = make_problem(loss, params, optimizer, args)
+    optimizer.check(problem, moving)
+    dtype = real_dtype(moving)
+    if max_steps is None:
+        max_steps = MAX_STEPS if mode == "trajectory" else MAX_STEPS_PER_STEP
+    traced = being_traced(problem, moving, models, stepsize_controller, dt0)
+    integrator = make_integrator(
+        dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
+    )
+    point_bytes = size(moving) * dtype.itemsize
+    save = keep_params(save_params, count, point_bytes * (1 + len(models)))
+    windows = plan(count, point_bytes * (1 + len(models)), LONGEST)
+
+    carry, start = _begin(problem, models, integrator, moving, save)
+    advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
+    carry, (iterate_records, flow_records) = walk(
+        lambda carry, done: advance(
+            problem, models, integrator, carry, done, jnp.asarray(count), windows.length, save
+        ),
+        carry,
+        start,
+        windows,
+        alive=_anything_to_do,
+        traced=traced,
+        progress=progress,
+        label="compare",
+    )
+    comparison = Comparison(
+        iterates=iterate_trajectory(problem, carry.iterates, iterate_records),
+        trajectories={
+            name: flow_trajectory(problem, flow, _ended(state, count), records)
+            for name, flow, state, records in zip(
+                names, models, carry.flows, flow_records, strict=True
+            )
+        },
+        errors={name: records["error"] for name, records in zip(names, flow_records, strict=True)},
+        mode=mode,
+        settings=_settings(problem, moving, integrator),
+    )
+    return raise_if_failed(comparison, throw=throw, traced=traced)
+
+
+@eqx.filter_jit
+def _begin(
+    problem: Problem, flows: Flows, integrator: Integrator, params: Params, save: bool
+) -> tuple[CompareState, PyTree[Array]]:
+    """Everything before the first step: one program, for all begin at the same point."""
+    iterates, records = begin(problem, params, save)
+    target = Target(params, params)
+    begun = [begin_flow(problem, flow, integrator, params, save, target) for flow in flows]
+    carry = CompareState(iterates, tuple(state for state, _ in begun))
+    no_error = jnp.zeros_like(records["grad_norm"])
+    return carry, (records, tuple({**each, "error": no_error} for _, each in begun))
+
+
+@eqx.filter_jit
+def _advance_trajectory(
+    problem: Problem,
+    flows: Flows,
+    integrator: Integrator,
+    carry: CompareState,
+    done: Array,
+    steps: Array | int,
+    length: int,
+    save: bool,
+) -> tuple[CompareState, PyTree[Array]]:
+    """A window in which every flow continues from where it is."""
+    indices = done + np.arange(length)
+    iterates, records = scan_iterates(problem, carry.iterates, indices, steps, save=True)
+    points = records["params"]
+    # Once the iterates have diverged there is nothing to compare with.
+    until = jnp.minimum(steps, iterates.step)
+    references = {"iterates": points}
+    if any(flow.reference == "midpoint" for flow in flows):
+        references["midpoint"] = _midpoints(problem, carry.iterates, iterates, points, until - done)
+    advanced = [
+        advance_flow(
+            problem,
+            flow,
+            integrator,
+            state,
+            done,
+            until,
+            length,
+            save,
+            Target(points, references[flow.reference]),
+        )
+        for flow, state in zip(flows, carry.flows, strict=True)
+    ]
+    carry = CompareState(iterates, tuple(state for state, _ in advanced))
+    records = {**records, "params": points if save else None}
+    return carry, (records, tuple(records for _, records in advanced))
+
+
+def _midpoints(
+    problem: Problem, before: IterateState, after: IterateState, points: Params, count: Array
+) -> Params:
+    """``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4`` for the `count` steps made in a window."""
+    optimizer = problem.optimizer
+    # The last one needs one step more than there are.
+    further = optimizer.params(optimizer.step(problem, after.state, after.gradient))
+
+    def of_leaf(first: Array, points: Array, last: Array) -> Array:
+        earlier = jnp.concatenate([first[None], points[:-1]])
+        later = jnp.concatenate([points[1:], last[None]])
+        place = jnp.arange(len(points)).reshape(-1, *(1,) * first.ndim)
+        later = jnp.where(place == count - 1, last[None], later)
+        return (earlier + 2 * points + later) / 4
+
+    return jax.tree.map(of_leaf, optimizer.params(before.state), points, further)
+
+
+@eqx.filter_jit
+def _advance_per_step(
+    problem: Problem,
+    flows: Flows,
+    integrator: Integrator,
+    carry: CompareState,
+    done: Array,
+    steps: Array | int,
+    length: int,
+    save: bool,
+) -> tuple[CompareState, PyTree[Array]]:
+    """A window in which every flow starts anew from every iterate."""
+
+    def step(carry: CompareState, index: Array) -> tuple[CompareState, PyTree[Array]]:
+        start = problem.optimizer.params(carry.iterates.state)
+        iterates, records = step_once(problem, carry.iterates, index, steps, save)
+        made = iterates.step > carry.iterates.step
+        end = problem.optimizer.params(iterates.state)
+        stepped = [
+            restart(problem, flow, integrator, state, index, start, end, made, save)
+            for flow, state in zip(flows, carry.flows, strict=True)
+        ]
+        carry = CompareState(iterates, tuple(state for state, _ in stepped))
+        return carry, (records, tuple(records for _, records in stepped))
+
+    return jax.lax.scan(step, carry, done + np.arange(length))
+
+
+def _ended(flow: FlowState, steps: int) -> FlowState:
+    """A flow at the end of the run: one that is alive too early was stopped by the iterates."""
+    stopped = flow.alive & (flow.step < steps)
+    result = RESULTS.where(stopped, RESULTS.iterates_ended, flow.result)
+    return eqx.tree_at(lambda f: f.result, flow, result)
+
+
+def _anything_to_do(carry: CompareState) -> Flag:
+    return carry.iterates.alive
+
+
+def _check_flows(flows: Any, optimizer: Any, mode: str) -> Flows:
+    models = (flows,) if isinstance(flows, AbstractFlow) else tuple(flows)
+    if not models:
+        raise IncompatibleFlowError(
+            "flows is empty, so there is nothing to compare with the iterates. "
+            "Write for example [flows.GradientFlow()], or call flows.iterate."
+        )
+    for flow in models:
+        check_flow(flow, optimizer)
+        if mode == "per_step" and flow.reference != "iterates":
+            raise IncompatibleFlowError(
+                f"{flow.name} models the average of the iterates and not each of them, so it "
+                'cannot begin anew at every one. Compare it with mode="trajectory".'
+            )
+    return models
+
+
+def _check_in_law(mode: str, **unused: Any) -> None:
+    """Raise an `InvalidOptionError` for what means nothing between laws."""
+    if mode != "trajectory":
+        raise InvalidOptionError(
+            'a stochastic optimizer is compared in law, which mode="per_step" cannot be. '
+            "Leave mode out."
+        )
+    given = [name for name, value in unused.items() if value not in (None, "auto", False)]
+    if given:
+        raise InvalidOptionError(
+            f"{given[0]} means nothing where laws are compared: stochastic flows are integrated in "
+            "equal parts of an optimizer step, and what is observed is kept. Leave it out, and "
+            "write for example flows.StochasticModifiedFlow(substeps=16) or observe=..."
+        )
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, the second of a kind with ` #2` behind it."""
+    return [
+        name if names[:place].count(name) == 0 else f"{name} #{names[:place].count(name) + 1}"
+        for place, name in enumerate(names)
+    ]
+
+
+def _settings(
+    problem: Problem, params: Params, integrator: Integrator
+) -> tuple[tuple[str, str], ...]:
+    controller = integrator.stepsize_controller
+    settings = {
+        "optimizer": type(problem.optimizer).__name__,
+        "parameters": str(size(params)),
+        "dtype": str(real_dtype(params)),
+        "solver": type(integrator.solver).__name__,
+        "stepsize_controller": "default" if controller is None else type(controller).__name__,
+        "platform": jax.default_backend(),
+        "python": platform.python_version(),
+    }
+    for package in ("descentflows", "jax", "diffrax", "equinox"):
+        settings[package] = importlib.metadata.version(package)
+    return tuple(settings.items())

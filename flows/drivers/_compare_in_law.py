@@ -1,0 +1,233 @@
+"""Many paths of a stochastic optimizer, and of flows, from one start."""
+
+import functools as ft
+import importlib.metadata
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import jax.tree_util as jtu
+import numpy as np
+
+from .._checks import being_traced, integer
+from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree
+from .._errors import InvalidOptionError, RunFailedError
+from .._problem import Problem, make_problem
+from .._vectors import real_dtype, select, size
+from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
+from ..results import RESULTS, Ensemble, EnsembleComparison, code_names
+from ..vector_fields import AbstractFlow, AbstractStochasticFlow
+from ._chunks import chunk_length, in_chunks, require_host
+from ._integrator import Integrator, integrate, make_integrator
+from ._iterate import check_randomness
+from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
+from ._solve import MAX_STEPS
+
+# Up to so many parameters are observed without being asked for.
+_FEW = 16
+# Steps that are looked at, if nothing else is said.
+_MARKS = 100
+
+Observe = Callable[[Problem, Params], Array]
+
+
+def compare_in_law(
+    loss: Loss,
+    params: Params,
+    optimizer: AbstractOptimizer,
+    models: tuple[AbstractFlow, ...],
+    steps: int,
+    *,
+    args: PyTree[Any],
+    key: Any,
+    paths: Any,
+    observe: Any,
+    every: Any,
+    solver: Any,
+    chunk: Any,
+    names: list[str],
+    progress: bool,
+    throw: bool,
+) -> EnsembleComparison:
+    """What `flows.compare` does for an optimizer that draws random numbers."""
+    problem, moving = make_problem(loss, params, optimizer, args)
+    require_host(
+        being_traced(problem, moving, models, key), "compare of a stochastic optimizer", "vmap"
+    )
+    key = check_randomness(problem, moving, key)
+    assert key is not None
+    count = integer(paths, 2, "paths", "paths=1000")
+    gap = -(-steps // _MARKS) if every is None else integer(every, 1, "every", "every=10")
+    at = np.unique([*range(0, steps + 1, max(gap, 1)), steps])
+    marks, longest = jnp.asarray(at), int(np.diff(at).max(initial=1))
+    columns, look = _observables(problem, moving, observe)
+    dtype = real_dtype(moving)
+    # Paths of the optimizer, and those of the flows, are independent of each other.
+    keys = jr.split(key, 1 + len(models))
+    integrators: list[Integrator | NoisyIntegrator] = []
+    for model, model_key in zip(models, keys[1:], strict=True):
+        if isinstance(model, AbstractStochasticFlow):
+            model.start(problem, moving)
+            integrators.append(make_noisy_integrator(solver, None, None, model_key))
+        else:
+            integrators.append(
+                make_integrator(dtype, None, None, None, MAX_STEPS, None, traced=False)
+            )
+    numbers = len(at) * len(columns) + 16 * size(moving)
+    length = chunk_length(chunk, count, numbers, dtype.itemsize)
+
+    def ensemble(run: Any, keys: Array, label: str) -> Ensemble:
+        values, codes = in_chunks(run, keys, length, progress=progress, label=label, unit="path")
+        ts = float(problem.optimizer.step_time) * at
+        return Ensemble(at, ts, values.astype(float), columns, code_names(codes))
+
+    run = ft.partial(_optimizer_paths, problem, moving, marks, look)
+    iterates = ensemble(run, jr.split(keys[0], count), type(optimizer).__name__)
+    ensembles = {}
+    for name, model, integrator, model_key in zip(
+        names, models, integrators, keys[1:], strict=True
+    ):
+        run = ft.partial(_flow_paths, problem, model, integrator, moving, marks, longest, look)
+        own = count if isinstance(model, AbstractStochasticFlow) else 1
+        ensembles[name] = ensemble(run, jr.split(model_key, own), name)
+    comparison = EnsembleComparison(iterates, ensembles, _settings(problem, moving, count, key))
+    if throw and not comparison.successful:
+        raise RunFailedError(comparison.message, partial=comparison)
+    return comparison
+
+
+def _observables(problem: Problem, params: Params, observe: Any) -> tuple[tuple[str, ...], Observe]:
+    """Names for what is observed, and the function that observes it."""
+    if observe is None:
+        names = ["loss"]
+        if size(params) <= _FEW:
+            for path, leaf in jtu.tree_leaves_with_path(params):
+                stem = "params" + jtu.keystr(path)
+                places = np.ndindex(leaf.shape)
+                names += [stem + (str(list(place)) if place else "") for place in places]
+        return tuple(names), _loss_and_few
+    if not callable(observe):
+        raise InvalidOptionError(
+            f"observe must be a function of the parameters, got {observe!r}. "
+            "Write for example observe=lambda params: params[0]."
+        )
+    shape = eqx.filter_eval_shape(lambda p: jnp.asarray(observe(problem.whole(p))), params)
+    if shape.ndim > 1 or not jnp.issubdtype(shape.dtype, jnp.floating):
+        raise InvalidOptionError(
+            f"observe must return real numbers, one or a list of them; got shape {shape.shape}, "
+            f"{shape.dtype}. Write for example observe=lambda params: params[0]."
+        )
+    stem = getattr(observe, "__name__", "observed")
+    stem = "observed" if stem == "<lambda>" else stem
+    names = [stem] if shape.ndim == 0 else [f"{stem}[{i}]" for i in range(shape.shape[0])]
+    return tuple(names), _Observed(observe)
+
+
+def _loss_and_few(problem: Problem, params: Params) -> Array:
+    """The loss, and the parameters if there are few: one function, so that it compiles once."""
+    parts = [problem.value(params)[None]]
+    if size(params) <= _FEW:
+        parts += [jnp.ravel(leaf) for leaf in jtu.tree_leaves(params)]
+    return jnp.concatenate(parts)
+
+
+class _Observed(eqx.Module):
+    """A user's function: one object for one function, so that it compiles once."""
+
+    function: Callable[[Params], Any] = eqx.field(static=True)
+
+    def __call__(self, problem: Problem, params: Params) -> Array:
+        return jnp.atleast_1d(self.function(problem.whole(params)))
+
+
+@eqx.filter_jit
+def _optimizer_paths(
+    problem: Problem, params: Params, marks: Array, look: Observe, keys: Array
+) -> tuple[Array, RESULTS]:
+    optimizer = cast(AbstractStochasticOptimizer, problem.optimizer)
+
+    def path(key: Array) -> tuple[Array, RESULTS]:
+        def step(_: Any, carry: tuple[Any, Flag]) -> tuple[Any, Flag]:
+            state, alive = carry
+            new = optimizer.step(problem, state)
+            return new, alive & _finite(optimizer.params(new))
+
+        def to_mark(carry: tuple[Any, Flag], gap: Integer) -> tuple[Any, Array]:
+            carry = jax.lax.fori_loop(0, gap, step, carry)
+            return carry, _seen(look, problem, optimizer.params(carry[0]), carry[1])
+
+        start = (optimizer.init(params, key), jnp.asarray(True))
+        first = look(problem, params)
+        (_, alive), rest = jax.lax.scan(to_mark, start, jnp.diff(marks))
+        result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
+        return jnp.concatenate([first[None], rest]), result
+
+    return jax.vmap(path)(keys)
+
+
+@eqx.filter_jit
+def _flow_paths(
+    problem: Problem,
+    flow: AbstractFlow,
+    integrator: Integrator | NoisyIntegrator,
+    params: Params,
+    marks: Array,
+    longest: int,
+    look: Observe,
+    keys: Array,
+) -> tuple[Array, RESULTS]:
+    h = problem.optimizer.step_time.astype(real_dtype(params))
+    gaps = jnp.diff(marks)
+
+    def path(key: Array) -> tuple[Array, RESULTS]:
+        def to_mark(carry: Any, of: tuple[Integer, Integer]) -> tuple[Any, Array]:
+            y, alive, result = carry
+            done, gap = of
+            if isinstance(flow, AbstractStochasticFlow):
+                noisy = eqx.tree_at(lambda i: i.key, cast(NoisyIntegrator, integrator), key)
+                ts = h * jnp.minimum(np.arange(1, longest + 1), gap).astype(h.dtype)
+                leg = step_noisily(problem, flow, noisy, y, done, ts)
+            else:
+                ts = (h * gap.astype(h.dtype))[None]
+                plain = cast(Integrator, integrator)
+                leg = integrate(problem, flow, plain, y, jnp.zeros_like(h), ts, h)
+            new = jax.tree.map(lambda leaf: leaf[-1], leg.ys)
+            good = _finite(new) & (leg.result == RESULTS.successful)
+            why = RESULTS.where(leg.result == RESULTS.successful, RESULTS.diverged, leg.result)
+            result = RESULTS.where(alive & ~good, why, result)
+            y, alive = select(good, new, y), alive & good
+            return (y, alive, result), _seen(look, problem, flow.params(y), alive)
+
+        start = (flow.init(problem, params), jnp.asarray(True), RESULTS.successful)
+        first = look(problem, params)
+        (_, _, result), rest = jax.lax.scan(to_mark, start, (marks[:-1], gaps))
+        return jnp.concatenate([first[None], rest]), result
+
+    return jax.vmap(path)(keys)
+
+
+def _seen(look: Observe, problem: Problem, params: Params, alive: Flag) -> Array:
+    return jnp.where(alive, look(problem, params), jnp.nan)
+
+
+def _finite(tree: PyTree[Array]) -> Flag:
+    parts = [jnp.all(jnp.isfinite(leaf)) for leaf in jtu.tree_leaves(tree)]
+    return jnp.all(jnp.stack(parts))
+
+
+def _settings(
+    problem: Problem, params: Params, paths: int, key: Array
+) -> tuple[tuple[str, str], ...]:
+    settings = {
+        "optimizer": type(problem.optimizer).__name__,
+        "step time": f"{float(problem.optimizer.step_time):.4g}",
+        "parameters": str(size(params)),
+        "paths": str(paths),
+        "dtype": str(real_dtype(params)),
+        "key": str(np.asarray(jr.key_data(key)).tolist()),
+        **{name: importlib.metadata.version(name) for name in ("jax", "diffrax", "descentflows")},
+    }
+    return tuple(settings.items())

@@ -1,0 +1,88 @@
+"""The default step-size control: errors are measured against how fast the flow moves just there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._custom_types import PyTree, Scalar
+from .._vectors import norm, size, subtract
+
+
+def root_mean_square(tree: PyTree[Any]) -> Scalar:
+    """The norm over the square root of how many numbers there are."""
+    return norm(tree) / size(tree) ** 0.5
+
+
+class SpeedController(dfx.AbstractAdaptiveStepSizeController):
+    r"""diffrax's PID controller with a tolerance relative to the length of one optimizer step.
+
+    .. math:: |\text{error}| \le \mathtt{tolerance} \cdot h\, \frac{|y_1 - y_0|}{t_1 - t_0}
+              + \mathtt{rounding} \cdot |y|
+
+    What a comparison measures are differences between steps. A tolerance relative to parameters of
+    size one would drown them where steps are short; one relative to the first step would be too
+    coarse after a decay, and finer than rounding after a growth.
+
+    Attributes:
+        h: The time of one optimizer step.
+        tolerance: The local error allowed, as a fraction of the step.
+        rounding: What one evaluation of the field may be off by without being an error to shrink
+            steps for, as a fraction of the state.
+        rtol: For an implicit solver's equations, as is the next.
+        atol: In units of the parameters.
+        norm: Of a state.
+    """
+
+    h: Scalar
+    tolerance: float = eqx.field(static=True)
+    rounding: float = eqx.field(static=True)
+    rtol: Any
+    atol: Any
+    norm: Callable[[PyTree], Any] = root_mean_square
+
+    @property
+    def _inner(self) -> dfx.PIDController:
+        return dfx.PIDController(rtol=0.0, atol=1.0, norm=self.norm)
+
+    def wrap(self, direction: Any) -> "SpeedController":
+        """Time always runs forwards here."""
+        del direction
+        return self
+
+    def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
+        """The first step, the PID controller's state, the step proposed, and no error yet."""
+        t1, state = self._inner.init(terms, t0, t1, y0, dt0, args, func, error_order)
+        return t1, (state, t1 - t0, jnp.zeros_like(self.h))
+
+    def adapt_step_size(
+        self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
+    ):
+        """Accept the step if its error is allowed, and add the error up."""
+        inner, proposed, total = controller_state
+        speed = self.norm(subtract(y1_candidate, y0)) / (t1 - t0)
+        allowed = jax.lax.stop_gradient(self.tolerance * self.h * speed)
+
+        def scale(a, b, error):
+            # Where nothing moves, an error of zero must still be allowed.
+            least = float(jnp.finfo(error.dtype).tiny) ** 0.5
+            size = jnp.maximum(jnp.abs(a), jnp.abs(b))
+            ratio = error / (allowed + self.rounding * size + least)
+            # A trial step that left the finite numbers is one to repeat with a shorter one.
+            return jnp.where(jnp.isfinite(ratio), ratio, jnp.inf)
+
+        scaled = jax.tree.map(scale, y0, y1_candidate, y_error)
+        keep, next_t0, next_t1, made_jump, inner, result = self._inner.adapt_step_size(
+            t0, t1, y0, y1_candidate, args, scaled, error_order, inner
+        )
+        # A step that was cut short, to end at a whole step, says nothing against the next one.
+        dt = next_t1 - next_t0
+        dt = jnp.where(keep & (t1 - t0 < 0.9 * proposed), jnp.maximum(dt, proposed), dt)
+        # A field that is not finite makes the step shrink: for so long only.
+        stuck = ~keep & (dt < self.h * self.tolerance / 100)
+        result = dfx.RESULTS.where(stuck, dfx.RESULTS.dt_min_reached, result)
+        total = total + jax.lax.stop_gradient(jnp.where(keep, norm(y_error), 0))
+        return keep, next_t0, next_t0 + dt, made_jump, (inner, dt, total), result

@@ -1,0 +1,74 @@
+"""A flow's velocity at one point."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._custom_types import Loss, Params, PyTree
+from .._problem import Problem, make_problem
+from .._vectors import real_dtype
+from ..optimizers import AbstractOptimizer
+from ..vector_fields import AbstractFlow, AbstractSteppedFlow
+from ._solve import check_flow
+
+
+def vector_field(
+    loss: Loss,
+    params: Params,
+    optimizer: AbstractOptimizer,
+    flow: AbstractFlow,
+    *,
+    args: PyTree[Any] = None,
+) -> PyTree[Any]:
+    r"""Evaluate the velocity of the parameters that a flow gives to one point.
+
+    .. math:: \dot\theta = D\,\mathtt{params}(y)\, f(0, y), \qquad y = \mathtt{init}(\theta)
+
+    Works under ``jit``, ``vmap`` and ``grad``. For a field to integrate yourself, see
+    `flows.AbstractFlow.vector_field`.
+
+    Arguments:
+        loss: As in `flows.iterate`.
+        params: The point ``theta``, any pytree.
+        optimizer: The optimizer that the flow models.
+        flow: For example ``flows.ModifiedFlow(order=2)``.
+        args: Data for the loss.
+
+    Returns:
+        The velocity, a tree like `params`, in parameters per flow time; complex where the flow is.
+        What does not move is None in it.
+
+    Raises:
+        InvalidLossError: As in `flows.iterate`.
+        InvalidParametersError: If a leaf cannot be moved.
+        InvalidOptimizerError: If the optimizer is none.
+        IncompatibleFlowError: If the flow does not model the optimizer.
+
+    Example:
+        On ``E(x) = x^2 / 2`` at 1 with ``h = 1/2`` the modified flow moves at ``-(1 + h / 2)``.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> velocity = flows.vector_field(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5), flows.ModifiedFlow()
+        ... )
+        >>> float(velocity)
+        -1.25
+
+    References:
+        Each flow names its own; see for example `flows.ModifiedFlow`.
+    """
+    check_flow(flow, optimizer)
+    problem, moving = make_problem(loss, params, optimizer, args)
+    return _velocity(problem, flow, moving)
+
+
+@eqx.filter_jit
+def _velocity(problem: Problem, flow: AbstractFlow, params: Params) -> PyTree[Any]:
+    y = flow.init(problem, params)
+    if isinstance(flow, AbstractSteppedFlow):
+        return flow.velocity(problem, y)
+    velocity = flow.vector_field(problem)(jnp.zeros((), real_dtype(params)), y, problem.args)
+    return jax.jvp(flow.params, (y,), (velocity,))[1]

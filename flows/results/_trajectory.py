@@ -1,0 +1,173 @@
+"""One sequence of parameters on the common step clock."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+
+from .._checks import single_run
+from .._custom_types import Array, Float, Integer, Params
+from ._archive import Record, write
+from ._codes import RESULTS, code_names
+from ._stored_trees import pack_tree, unpack_tree
+
+# Fields as they are stored: arrays; dicts of arrays and words; trees.
+_PLAIN = ("ts", "loss", "grad_norm", "last_step")
+_TABLES = ("diagnostics", "stats")
+_TREES = ("params", "final_params")
+
+
+@jtu.register_static
+class Label(str):
+    """A word among the numbers of a result: no leaf of the tree, so `jit` and `vmap` pass it."""
+
+
+class Trajectory(eqx.Module):
+    r"""One sequence of parameters on the common step clock: iterates, or a flow at whole steps.
+
+    Entry ``n`` of every array belongs to step ``n``, at the flow time ``t_n = n h`` where ``h`` is
+    the time that one step takes. Entries after `last_step` were not computed and are NaN.
+
+    Attributes:
+        ts: ``t_n``, shape ``(steps + 1,)``, in flow time.
+        params: The parameters at every step, a tree with a leading axis of length ``steps + 1``;
+            None unless they were kept. In a comparison per step, where the flow arrives from the
+            previous iterate.
+        final_params: The parameters at `last_step`.
+        loss: ``E(theta_n)``, shape ``(steps + 1,)``, in units of loss.
+        grad_norm: ``||g(theta_n)||``, shape ``(steps + 1,)``, in loss per parameter.
+        diagnostics: More numbers by name, each ``(steps + 1,)``, or ``(steps + 1, k)`` where a flow
+            says so. For iterates ``step_length``, the
+            length of the step that ended at ``theta_n`` (0 at the start), and what the optimizer
+            adds.
+        last_step: The last step whose numbers are finite; ``steps`` after a successful run.
+        result: How it ended, one of `flows.RESULTS`.
+        stats: What it cost, by name. For flows ``num_steps``, ``num_accepted_steps`` and
+            ``num_rejected_steps`` of the solver, and, where the step-size controller has
+            tolerances, ``integration_error``: an estimate of the solver's own error, in units of
+            the parameters: the sum over its accepted steps (with a controller of your own, their
+            number times its tolerance). Also what was left to the flow to choose, in a word:
+            ``curvature`` of the principal flow.
+        stride: 1, or 2 for a flow that models every second step. At the others, everything here is
+            one optimizer step from where the flow was before (but for the diagnostics, which are
+            the flow's own).
+        reference: What the errors of a comparison are distances from: ``"iterates"``, or
+            ``"midpoint"``, ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``, for a model of their
+            average.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> optimizer = flows.GradientDescent(0.5)
+        >>> run = flows.iterate(lambda x: x**2 / 2, jnp.array(1.0), optimizer, steps=3)
+        >>> [round(float(loss), 4) for loss in run.loss]
+        [0.5, 0.125, 0.0312, 0.0078]
+        >>> [float(t) for t in run.ts]
+        [0.0, 0.5, 1.0, 1.5]
+
+    References:
+        The clock is that of backward error analysis: E. Hairer, C. Lubich, G. Wanner, Geometric
+        Numerical Integration, 2nd ed. (2006), chapter IX.
+    """
+
+    ts: Float[Array, "*batch points"]
+    params: Params | None
+    final_params: Params
+    loss: Float[Array, "*batch points"]
+    grad_norm: Float[Array, "*batch points"]
+    diagnostics: dict[str, Float[Array, "*batch points"]]
+    last_step: Integer
+    result: RESULTS
+    stats: dict[str, Any]
+    stride: int = eqx.field(static=True, default=1)
+    reference: str = eqx.field(static=True, default="iterates")
+
+    @property
+    def own_steps(self) -> np.ndarray:
+        """Which of the steps the flow itself models: every `stride`-th; shape ``(steps + 1,)``."""
+        return np.arange(self.steps + 1) % self.stride == 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps were asked for."""
+        return self.ts.shape[-1] - 1
+
+    @property
+    def successful(self) -> bool:
+        """Whether all steps were made (in a batch: by every member)."""
+        return bool(jnp.all(self.result == RESULTS.successful))
+
+    @property
+    def sentence(self) -> str:
+        """What the result code says, without the step."""
+        return "successful" if self.successful else RESULTS[self.result]
+
+    @property
+    def message(self) -> str:
+        """How the run ended, in a sentence with the step and the time."""
+        if self.successful:
+            return f"All {self.steps} steps were made."
+        single_run(self.last_step)
+        step = int(self.last_step)
+        time = float(self.ts[step])
+        return f"Stopped after step {step} of {self.steps} (t = {time:.6g}): {self.sentence}"
+
+    def save(self, path: str | pathlib.Path) -> pathlib.Path:
+        """Write everything to one ``.npz`` file, as `Comparison.save` does."""
+        metadata, arrays = self.pack("part0")
+        return write(path, Record(type(self).__name__, {"parts": [metadata]}, arrays))
+
+    @classmethod
+    def from_record(cls, record: Record, like: Params | None) -> Trajectory:
+        """What `save` wrote."""
+        return cls.unpack(record.metadata["parts"][0], record.arrays, "part0", like)
+
+    def pack(self, prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What JSON can hold of it, and its arrays by names that begin with `prefix`."""
+        single_run(self.last_step)
+        arrays = {f"{prefix}/{name}": np.asarray(getattr(self, name)) for name in _PLAIN}
+        [code] = code_names(self.result)
+        packed = {"stride": self.stride, "reference": self.reference, "result": code}
+        for name in _TABLES:
+            words = {}
+            for key, value in getattr(self, name).items():
+                words[key] = str(value) if isinstance(value, str) else None
+                if words[key] is None:
+                    arrays[f"{prefix}/{name}/{key}"] = np.asarray(value)
+            packed[name] = words
+        for name in _TREES:
+            packed[name], leaves = pack_tree(getattr(self, name))
+            arrays |= {f"{prefix}/{name}/{place}": leaf for place, leaf in enumerate(leaves)}
+        return packed, arrays
+
+    @classmethod
+    def unpack(
+        cls,
+        packed: dict[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        prefix: str,
+        like: Params | None,
+    ) -> Trajectory:
+        """The inverse of `pack`; `like`, if not None, gives the parameters' structure."""
+        fields: dict[str, Any] = {name: jnp.asarray(arrays[f"{prefix}/{name}"]) for name in _PLAIN}
+        for name in _TABLES:
+            fields[name] = {
+                key: jnp.asarray(arrays[f"{prefix}/{name}/{key}"]) if word is None else Label(word)
+                for key, word in packed[name].items()
+            }
+        for name in _TREES:
+            count = len(packed[name]["paths"])
+            leaves = [arrays[f"{prefix}/{name}/{place}"] for place in range(count)]
+            fields[name] = unpack_tree(packed[name], leaves, like)
+        return cls(
+            result=getattr(RESULTS, packed["result"]),
+            stride=packed["stride"],
+            reference=packed["reference"],
+            **fields,
+        )

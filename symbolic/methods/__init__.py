@@ -1,0 +1,1 @@
+"""What is known of methods: their stability limits, and their modified equations."""

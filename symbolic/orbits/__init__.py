@@ -1,0 +1,1 @@
+"""What descent does past a threshold: cycles, crises, and the steps at which they begin."""

@@ -1,0 +1,87 @@
+"""Points given in closed form, with or without parameters, and the sign of an exact number."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import sympy
+
+from .._errors import NotSolvedError
+
+
+@dataclasses.dataclass(frozen=True)
+class ClosedPoint:
+    """Coordinates written as expressions: radicals, functions, parameters."""
+
+    location: Mapping[sympy.Symbol, sympy.Expr]
+
+    def evaluate(self, expression: sympy.Expr) -> sympy.Expr:
+        """The value of any expression at the point, simplified."""
+        return tidy(expression.subs(self.location))
+
+    def eigenvalues(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
+        """Those of a symmetric matrix, smallest first where they can be compared."""
+        s = sympy.Dummy("s", real=True)
+        coefficients = matrix.applyfunc(self.evaluate).charpoly(s).all_coeffs()
+        polynomial = sum(c * s**k for k, c in enumerate(reversed(coefficients)))
+        found: list[sympy.Expr] = []
+        for factor, multiplicity in sympy.factor_list(polynomial, s)[1]:
+            part = sympy.Poly(factor, s)
+            if part.degree() <= 2:
+                roots = [*_low_degree_roots(part)]
+            elif part.domain.is_QQ or part.domain.is_ZZ:
+                roots = part.real_roots()
+            else:
+                raise NotSolvedError(
+                    f"the eigenvalues are the roots of {part.as_expr()}, of degree "
+                    f"{part.degree()} with parameters in it. Put numbers for the parameters."
+                )
+            found += multiplicity * [tidy(root) for root in roots]
+        if all(value.is_number for value in found):
+            found.sort(key=lambda value: sympy.re(sympy.N(value, 30)))
+        return found
+
+
+def _low_degree_roots(part: sympy.Poly) -> list[sympy.Expr]:
+    if part.degree() == 1:
+        a, b = part.all_coeffs()
+        return [-b / a]
+    a, b, c = part.all_coeffs()
+    root = sympy.sqrt(sympy.factor(b**2 - 4 * a * c))
+    return [(-b - root) / (2 * a), (-b + root) / (2 * a)]
+
+
+def tidy(value: sympy.Expr) -> sympy.Expr:
+    """A simple form of a value, without spending long on it."""
+    if (
+        value.is_Rational
+        or value.has(sympy.CRootOf)
+        or any(map(_is_opaque, value.atoms(sympy.Expr)))
+    ):
+        return value
+    return sympy.simplify(value)
+
+
+def _is_opaque(atom: sympy.Basic) -> bool:
+    return hasattr(atom, "isolate")
+
+
+def sign_of(value: sympy.Expr) -> int | None:
+    """1, 0 or -1; None where parameters leave it open."""
+    for form in (lambda: value, lambda: sympy.factor(sympy.simplify(value))):
+        shape = form()
+        if shape.is_zero:
+            return 0
+        if shape.is_positive:
+            return 1
+        if shape.is_negative:
+            return -1
+        if shape.is_number:
+            return _sign_of_number(shape)
+    return None
+
+
+def _sign_of_number(value: sympy.Expr) -> int | None:
+    digits = value.evalf(30, maxn=400)
+    if digits.is_real and abs(digits) > sympy.Float(10) ** -25:
+        return 1 if digits > 0 else -1
+    return 0 if value.equals(0) else None

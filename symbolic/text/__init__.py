@@ -1,0 +1,1 @@
+"""Expressions from text, and results as text, LaTeX, JSON and JAX functions."""

@@ -1,0 +1,1 @@
+"""Critical points with the learning rate at which each loses its stability, and how."""
