@@ -31,7 +31,7 @@ def draw():
     models = [flows.StochasticModifiedFlow(order) for order in ORDERS]
     for h in np.linspace(0.1, 0.9, 9):
         steps = int(8 / h)
-        run = flows.compare(
+        run = flows.compare_in_law(
             lambda x: x**2 / 2,
             jnp.array(0.0),
             flows.SGD(h, noise=1.0),
@@ -60,7 +60,7 @@ def draw():
     left.legend(fontsize=8)
 
     pulls = jnp.array([0.0, 1.0, 2.5])
-    run = flows.compare(
+    run = flows.compare_in_law(
         lambda x, pulls: jnp.mean(1 - jnp.cos(x - pulls)) + 0.15 * jnp.sin(2 * x),
         jnp.array(-1.5),
         flows.SGD(0.5, batch_size=1),

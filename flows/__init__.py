@@ -39,6 +39,7 @@ from .curvature import Dense as Dense
 from .curvature import Krylov as Krylov
 from .curvature.eigenpairs.largest import Eigenpairs as Eigenpairs
 from .drivers import compare as compare
+from .drivers import compare_in_law as compare_in_law
 from .drivers import iterate as iterate
 from .drivers import solve as solve
 from .drivers import vector_field as vector_field

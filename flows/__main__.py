@@ -16,20 +16,13 @@ from ._errors import FlowsError, InvalidOptionError, MissingDependencyError
 from .drivers._compare import MODES, compare
 from .optimizers import GradientDescent
 from .results import Comparison
-from .vector_fields import AbstractFlow, GradientFlow, ModifiedFlow, PrincipalFlow
+from .vector_fields import FLOWS, AbstractFlow
 
-FLOWS: dict[str, Callable[[], AbstractFlow]] = {
-    "gradient": GradientFlow,
-    "modified": ModifiedFlow,
-    "modified-3": ft.partial(ModifiedFlow, order=3),
-    "modified-4": ft.partial(ModifiedFlow, order=4),
-    "modified-5": ft.partial(ModifiedFlow, order=5),
-    "principal": PrincipalFlow,
-    "principal-third-order": ft.partial(PrincipalFlow, correction="third-order"),
-    "principal-cubic": ft.partial(PrincipalFlow, correction="cubic"),
-    "principal-two-step": ft.partial(PrincipalFlow, branch="real", correction="cubic"),
-    "principal-published": ft.partial(PrincipalFlow, branch="principal"),
-    "principal-real": ft.partial(PrincipalFlow, branch="real"),
+NAMED_FLOWS: dict[str, Callable[[], AbstractFlow]] = {
+    name: ft.partial(flow, **options)
+    for flow in FLOWS
+    if GradientDescent in flow.models
+    for name, options in (flow.variants or {flow.__name__.lower(): {}}).items()
 }
 DEFAULT_FLOWS = ("gradient", "modified", "principal")
 SUCCESS, FAILED, MISUSE = 0, 1, 2
@@ -73,7 +66,8 @@ def _make_parser() -> argparse.ArgumentParser:
         "--flow",
         action="append",
         metavar="FLOW",
-        help=f"{', '.join(FLOWS)}; repeat it for several. Default: {', '.join(DEFAULT_FLOWS)}",
+        help=f"{', '.join(NAMED_FLOWS)}; repeat it for several. "
+        f"Default: {', '.join(DEFAULT_FLOWS)}",
     )
     command.add_argument("--mode", default="trajectory", help="trajectory (default) or per-step")
     command.add_argument(
@@ -95,7 +89,9 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    flows = [FLOWS[_known(name, FLOWS, "flow")]() for name in options.flow or DEFAULT_FLOWS]
+    flows = [
+        NAMED_FLOWS[_known(name, NAMED_FLOWS, "flow")]() for name in options.flow or DEFAULT_FLOWS
+    ]
     mode = _known(options.mode.replace("-", "_"), MODES, "mode")
     for path in options.save:
         _check_target(path)

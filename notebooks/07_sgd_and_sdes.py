@@ -46,7 +46,7 @@ for name, formula in formulas.items():
 ax.plot([], [], "o", color=flows.plotting.color_of("iterates"), ms=5, label="SGD")
 for h in (0.3, 0.7):
     steps = int(8 / h)
-    run = flows.compare(
+    run = flows.compare_in_law(
         lambda x: x**2 / 2,
         jnp.array(0.0),
         flows.SGD(h, noise=1.0),
@@ -89,7 +89,7 @@ def three_pulls(x, pulls):
     return jnp.mean(1 - jnp.cos(x - pulls)) + 0.15 * jnp.sin(2 * x)
 
 
-run = flows.compare(
+run = flows.compare_in_law(
     three_pulls,
     jnp.array(-1.0),
     flows.SGD(0.5, batch_size=1),

@@ -139,12 +139,10 @@ def test_a_flow_that_does_not_model_the_optimizer():
         flows.compare(parabola, START, Momentum(), [FLOW], 2)
 
 
-def test_the_remedy_names_a_flow_for_the_optimizer():
-    class MomentumFlow(flows.AbstractFlow):
-        models = (Momentum,)
-
-    with pytest.raises(flows.IncompatibleFlowError, match="or use MomentumFlow for Momentum"):
-        flows.solve(parabola, START, Momentum(), FLOW, 2)
+def test_the_remedy_names_the_flows_for_the_optimizer():
+    optimizer = flows.ScalarRMSProp(0.1, 0.9)
+    with pytest.raises(flows.IncompatibleFlowError, match="or use CentralFlow for ScalarRMSProp"):
+        flows.solve(parabola, START, optimizer, FLOW, 2)
 
 
 def test_another_optimizer_can_be_iterated():

@@ -101,8 +101,8 @@ def test_problems_are_listed_without_the_packages_that_some_need(capsys, monkeyp
     ("arguments", "message"),
     [
         (["compare", "rosenbrok"], "rosenbrock"),
-        (["compare", "cosine", "--flow", "gradeint"], "Did you mean gradient?"),
-        (["compare", "cosine", "--flow", "xyz"], "There are: gradient, modified, modified-3"),
+        (["compare", "cosine", "--flow", "gradeint"], "Did you mean gradient"),
+        (["compare", "cosine", "--flow", "xyz"], "There are: central, gradient, modified"),
         (["compare", "cosine", "--mode", "per-stp"], "Did you mean per_step?"),
         (["compare", "cosine", "--learning-rate", "-1"], "one positive finite number, got -1"),
         (["compare", "cosine", "--steps", "-1"], "0 or more, got -1"),

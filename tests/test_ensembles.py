@@ -11,7 +11,7 @@ import scipy.stats
 
 import flows
 import flows.plotting
-from flows.results._ensemble import _wasserstein
+from flows.results._ensemble_comparison import _wasserstein
 
 KEY = jr.key(11)
 DATA = jnp.asarray(np.random.default_rng(5).normal(size=(6, 2)))
@@ -28,7 +28,7 @@ def compare(paths=60, steps=12, optimizer=None, models=None, **options):
     optimizer = flows.SGD(0.3, batch_size=2) if optimizer is None else optimizer
     models = [flows.StochasticModifiedFlow(1)] if models is None else models
     options = {"key": KEY, "args": DATA, **options}
-    return flows.compare(loss, START, optimizer, models, steps, paths=paths, **options)
+    return flows.compare_in_law(loss, START, optimizer, models, steps, paths=paths, **options)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_observing_something_else():
 
 
 def test_many_parameters_are_not_observed():
-    run = flows.compare(
+    run = flows.compare_in_law(
         lambda x: jnp.sum(x**2),
         jnp.ones(20),
         flows.SGD(0.1, noise=1.0),
@@ -159,8 +159,9 @@ def test_paths_that_diverge():
     optimizer = flows.SGD(0.5, noise=4.0)
     models = [flows.StochasticModifiedFlow(1)]
     with pytest.raises(flows.RunFailedError, match="of 50 paths stopped early: The loss or its gr"):
-        flows.compare(quartic, jnp.array(1.0), optimizer, models, 30, **options)
-    run = flows.compare(quartic, jnp.array(1.0), optimizer, models, 30, throw=False, **options)
+        flows.compare_in_law(quartic, jnp.array(1.0), optimizer, models, 30, **options)
+    arguments = (quartic, jnp.array(1.0), optimizer, models, 30)
+    run = flows.compare_in_law(*arguments, throw=False, **options)
     assert not run.successful
     failed = np.array([result == "diverged" for result in run.iterates.results])
     assert failed.sum() > 0
@@ -212,15 +213,20 @@ def test_picture(run, nothing_left_of_pictures):
         ({"chunk": 0}, "chunk must be an integer >= 1, got 0"),
         ({"observe": 3}, "observe must be a function of the parameters, got 3"),
         ({"observe": lambda p: jnp.ones((2, 2))}, r"got shape \(2, 2\), float64"),
-        ({"mode": "per_step"}, 'a stochastic optimizer is compared in law, which mode="per_step"'),
-        ({"dt0": 0.1}, "dt0 means nothing where laws are compared"),
-        ({"max_steps": 10}, "max_steps means nothing where laws are compared"),
-        ({"save_params": True}, "save_params means nothing where laws are compared"),
     ],
 )
 def test_what_is_refused(options, message):
     with pytest.raises(flows.InvalidOptionError, match=message):
         compare(**options)
+
+
+def test_each_comparison_names_the_other():
+    flow = flows.StochasticModifiedFlow(1)
+    with pytest.raises(flows.InvalidOptimizerError, match=r"flows\.compare_in_law\(loss, params"):
+        flows.compare(loss, START, flows.SGD(0.3, batch_size=2), flow, 3, args=DATA)
+    descent = flows.GradientDescent(0.3)
+    with pytest.raises(flows.InvalidOptimizerError, match=r"no law: use flows\.compare\("):
+        flows.compare_in_law(loss, START, descent, flows.GradientFlow(), 3, args=DATA, key=KEY)
 
 
 def test_a_second_comparison_compiles_nothing(run, caplog):
@@ -249,6 +255,6 @@ def test_not_under_a_transformation():
 
 def test_every_result_code_can_be_saved():
     """Also those of flows that came later."""
-    from flows.results._results import _CODES
+    from flows.results._codes import _CODES
 
     assert set(flows.RESULTS._name_to_item) == set(_CODES)  # pyright: ignore[reportAttributeAccessIssue]

@@ -38,7 +38,7 @@ def stationary_variance(order, h):
 @pytest.fixture(scope="module", params=[0.4, 0.2])
 def ensembles(request):
     h = request.param
-    run = flows.compare(
+    run = flows.compare_in_law(
         parabola,
         jnp.array(2.0),
         flows.SGD(h, noise=1.0),
@@ -88,7 +88,7 @@ def test_the_principal_one_has_the_law(ensembles):
 def test_variances_of_the_first_steps():
     """The reference's, by enough paths to tell: .16, .2176, .238336, .24580096, .2484883456."""
     exact = [0.16, 0.2176, 0.238336, 0.24580096, 0.2484883456]
-    run = flows.compare(
+    run = flows.compare_in_law(
         parabola,
         jnp.array(0.0),
         flows.SGD(0.4, noise=1.0),

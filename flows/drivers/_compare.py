@@ -1,8 +1,6 @@
 """Iterates and flows on one clock."""
 
-import importlib.metadata
-import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import diffrax as dfx
@@ -12,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import being_traced, one_of, step_count
-from .._custom_types import Array, Flag, Loss, Params, PyTree
-from .._errors import IncompatibleFlowError, InvalidOptionError
+from .._custom_types import Array, Flag, Loss, Params, PyTree, Scalar
+from .._errors import IncompatibleFlowError, InvalidOptimizerError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype, size
 from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 from ..results import RESULTS, Comparison, raise_if_failed
 from ..vector_fields import AbstractFlow
-from ._compare_in_law import compare_in_law
+from ._compatible import check_flows
 from ._integrator import Integrator, make_integrator
 from ._iterate import (
     IterateState,
@@ -29,6 +27,7 @@ from ._iterate import (
     step_once,
 )
 from ._per_step import restart
+from ._settings import settings_of
 from ._solve import (
     LONGEST,
     MAX_STEPS,
@@ -37,7 +36,6 @@ from ._solve import (
     Target,
     advance_flow,
     begin_flow,
-    check_flow,
     flow_trajectory,
 )
 from ._windows import keep_params, plan, walk
@@ -62,20 +60,15 @@ def compare(
     *,
     args: PyTree[Any] = None,
     mode: str = "trajectory",
-    key: Array | None = None,
-    paths: int = 1000,
-    observe: Callable[[Params], Any] | None = None,
-    every: int | None = None,
-    chunk: int | None = None,
     solver: dfx.AbstractSolver | None = None,
     stepsize_controller: dfx.AbstractStepSizeController | None = None,
-    dt0: Any = None,
+    dt0: float | Scalar | None = None,
     max_steps: int | None = None,
     adjoint: dfx.AbstractAdjoint | None = None,
     save_params: bool | str = "auto",
     progress: bool = False,
     throw: bool = True,
-) -> Comparison | Any:
+) -> Comparison:
     r"""Compare flows with the iterates that they model.
 
     .. math::
@@ -88,9 +81,7 @@ def compare(
     the error is that of one step. Works under ``jit``, ``vmap`` and reverse-mode ``grad``. Memory
     does not grow with the number of steps unless the parameters are kept.
 
-    An optimizer that draws random numbers is compared in law: many paths of it with as many of
-    every flow, independent of each other. That is done in chunks on the host, not under a
-    transformation.
+    An optimizer that draws random numbers is compared in law, by `flows.compare_in_law`.
 
     Arguments:
         loss: As in `flows.iterate`.
@@ -101,12 +92,6 @@ def compare(
         steps: How many steps, a Python integer >= 0.
         args: Data for the loss.
         mode: ``"trajectory"`` or ``"per_step"``.
-        key: In law: what all random numbers come from, ``jax.random.key(0)`` for example.
-        paths: In law: how many of the optimizer, and of each flow.
-        observe: In law: a function from the parameters to a number, or a list of them; by default
-            the loss, and the parameters if there are no more than 16.
-        every: In law: observe every so many steps, and the last; by default at most 100 times.
-        chunk: In law: how many paths at a time; by default what fits into 64 MiB.
         solver: As in `flows.solve`; so are the next four.
         stepsize_controller: By default the integration error is far below the model error;
             `Trajectory.stats` reports it, and the printed table marks where it is not.
@@ -120,10 +105,10 @@ def compare(
         throw: Raise an error if anything stops early, rather than return its result code.
 
     Returns:
-        A `flows.Comparison`; in law a `flows.EnsembleComparison`. A flow that models every second
-        step (`Trajectory.stride`) is compared at those; at the others, one optimizer step from it
-        is. In mode ``"per_step"`` it starts anew at every second iterate. A flow that models the
-        iterates' average (`Trajectory.reference`) is compared with the midpoints
+        A `flows.Comparison`. A flow that models every second step (`Trajectory.stride`) is
+        compared at those; at the others, one optimizer step from it is. In mode ``"per_step"`` it
+        starts anew at every second iterate. A flow that models the iterates' average
+        (`Trajectory.reference`) is compared with the midpoints
         ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``. A flow that fails does not stop the
         others; when the iterates diverge the run ends. Either way everything up to there is kept,
         and the trajectory's result code, `last_step` and `message` say what happened. In mode
@@ -136,7 +121,7 @@ def compare(
         InvalidStepsError: If `steps` is not a non-negative integer.
         InvalidOptionError: If an option is out of range.
         InvalidSolverError: If solver or controller is not diffrax's, or they do not fit together.
-        InvalidOptimizerError: If the optimizer is none.
+        InvalidOptimizerError: If the optimizer is none, or draws random numbers.
         IncompatibleFlowError: If there is no flow, or one does not model the optimizer.
         RunFailedError: If anything stops early and `throw` is True; its ``partial`` is the run.
 
@@ -159,34 +144,9 @@ def compare(
     """
     count = step_count(steps)
     one_of(mode, MODES, "mode")
-    models = _check_flows(flows, optimizer, mode)
-    names = _distinct([flow.name for flow in models])
-    if isinstance(optimizer, AbstractStochasticOptimizer):
-        _check_in_law(
-            mode,
-            stepsize_controller=stepsize_controller,
-            dt0=dt0,
-            max_steps=max_steps,
-            adjoint=adjoint,
-            save_params=save_params,
-        )
-        return compare_in_law(
-            loss,
-            params,
-            optimizer,
-            models,
-            count,
-            args=args,
-            key=key,
-            paths=paths,
-            observe=observe,
-            every=every,
-            solver=solver,
-            chunk=chunk,
-            names=names,
-            progress=progress,
-            throw=throw,
-        )
+    named = check_flows(flows, optimizer)
+    _check_alone(named.values(), optimizer, mode)
+    names, models = tuple(named), tuple(named.values())
     problem, moving = make_problem(loss, params, optimizer, args)
     optimizer.check(problem, moving)
     dtype = real_dtype(moving)
@@ -224,7 +184,12 @@ def compare(
         },
         errors={name: records["error"] for name, records in zip(names, flow_records, strict=True)},
         mode=mode,
-        settings=_settings(problem, moving, integrator),
+        settings=settings_of(
+            problem,
+            moving,
+            solver=type(integrator.solver).__name__,
+            stepsize_controller=integrator.controller_name,
+        ),
     )
     return raise_if_failed(comparison, throw=throw, traced=traced)
 
@@ -338,60 +303,17 @@ def _anything_to_do(carry: CompareState) -> Flag:
     return carry.iterates.alive
 
 
-def _check_flows(flows: Any, optimizer: Any, mode: str) -> Flows:
-    models = (flows,) if isinstance(flows, AbstractFlow) else tuple(flows)
-    if not models:
-        raise IncompatibleFlowError(
-            "flows is empty, so there is nothing to compare with the iterates. "
-            "Write for example [flows.GradientFlow()], or call flows.iterate."
+def _check_alone(flows: Iterable[AbstractFlow], optimizer: AbstractOptimizer, mode: str) -> None:
+    """Raise a typed error for what has a law, or an average, and no iterate of its own."""
+    if isinstance(optimizer, AbstractStochasticOptimizer):
+        raise InvalidOptimizerError(
+            f"{type(optimizer).__name__} draws random numbers, so many paths of it are compared "
+            "in law: flows.compare_in_law(loss, params, optimizer, flows, steps, "
+            "key=jax.random.key(0)). For one path of it, or of a flow: flows.iterate, flows.solve."
         )
-    for flow in models:
-        check_flow(flow, optimizer)
+    for flow in flows:
         if mode == "per_step" and flow.reference != "iterates":
             raise IncompatibleFlowError(
                 f"{flow.name} models the average of the iterates and not each of them, so it "
                 'cannot begin anew at every one. Compare it with mode="trajectory".'
             )
-    return models
-
-
-def _check_in_law(mode: str, **unused: Any) -> None:
-    """Raise an `InvalidOptionError` for what means nothing between laws."""
-    if mode != "trajectory":
-        raise InvalidOptionError(
-            'a stochastic optimizer is compared in law, which mode="per_step" cannot be. '
-            "Leave mode out."
-        )
-    given = [name for name, value in unused.items() if value not in (None, "auto", False)]
-    if given:
-        raise InvalidOptionError(
-            f"{given[0]} means nothing where laws are compared: stochastic flows are integrated in "
-            "equal parts of an optimizer step, and what is observed is kept. Leave it out, and "
-            "write for example flows.StochasticModifiedFlow(substeps=16) or observe=..."
-        )
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """The names, the second of a kind with ` #2` behind it."""
-    return [
-        name if names[:place].count(name) == 0 else f"{name} #{names[:place].count(name) + 1}"
-        for place, name in enumerate(names)
-    ]
-
-
-def _settings(
-    problem: Problem, params: Params, integrator: Integrator
-) -> tuple[tuple[str, str], ...]:
-    controller = integrator.stepsize_controller
-    settings = {
-        "optimizer": type(problem.optimizer).__name__,
-        "parameters": str(size(params)),
-        "dtype": str(real_dtype(params)),
-        "solver": type(integrator.solver).__name__,
-        "stepsize_controller": "default" if controller is None else type(controller).__name__,
-        "platform": jax.default_backend(),
-        "python": platform.python_version(),
-    }
-    for package in ("descentflows", "jax", "diffrax", "equinox"):
-        settings[package] = importlib.metadata.version(package)
-    return tuple(settings.items())

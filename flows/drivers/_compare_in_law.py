@@ -1,10 +1,10 @@
-"""Many paths of a stochastic optimizer, and of flows, from one start."""
+"""The law of a stochastic optimizer beside those of flows: many paths of each from one start."""
 
 import functools as ft
-import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,18 +12,19 @@ import jax.random as jr
 import jax.tree_util as jtu
 import numpy as np
 
-from .._checks import being_traced, integer
+from .._checks import being_traced, integer, step_count
 from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree
-from .._errors import InvalidOptionError, RunFailedError
+from .._errors import InvalidOptimizerError, InvalidOptionError, RunFailedError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype, select, size
-from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
+from ..optimizers import AbstractStochasticOptimizer
 from ..results import RESULTS, Ensemble, EnsembleComparison, code_names
 from ..vector_fields import AbstractFlow, AbstractStochasticFlow
 from ._chunks import chunk_length, in_chunks, require_host
+from ._compatible import check_flows, check_randomness
 from ._integrator import Integrator, integrate, make_integrator
-from ._iterate import check_randomness
 from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
+from ._settings import settings_of
 from ._solve import MAX_STEPS
 
 # Up to so many parameters are observed without being asked for.
@@ -37,38 +38,99 @@ Observe = Callable[[Problem, Params], Array]
 def compare_in_law(
     loss: Loss,
     params: Params,
-    optimizer: AbstractOptimizer,
-    models: tuple[AbstractFlow, ...],
+    optimizer: AbstractStochasticOptimizer,
+    flows: Sequence[AbstractFlow] | AbstractFlow,
     steps: int,
     *,
-    args: PyTree[Any],
-    key: Any,
-    paths: Any,
-    observe: Any,
-    every: Any,
-    solver: Any,
-    chunk: Any,
-    names: list[str],
-    progress: bool,
-    throw: bool,
+    args: PyTree[Any] = None,
+    key: Array | None = None,
+    paths: int = 1000,
+    observe: Callable[[Params], Any] | None = None,
+    every: int | None = None,
+    chunk: int | None = None,
+    solver: dfx.AbstractSolver | None = None,
+    progress: bool = False,
+    throw: bool = True,
 ) -> EnsembleComparison:
-    """What `flows.compare` does for an optimizer that draws random numbers."""
+    r"""Compare the law of an optimizer that draws random numbers with those of flows.
+
+    .. math:: \theta_n^{(i)} \sim \text{optimizer}, \qquad \theta^{(j)}(t_n) \sim \text{flow}
+
+    Many paths of the optimizer and as many of every flow, independent of each other and from one
+    start; a flow that draws nothing, one of the mean, has a single path. Made in chunks on the
+    host, not under a transformation.
+
+    Arguments:
+        loss: As in `flows.iterate`.
+        params: As in `flows.iterate`.
+        optimizer: For example ``flows.SGD(0.1, batch_size=8)``.
+        flows: The flows, each a model of this optimizer, for example
+            ``[flows.StochasticModifiedFlow(1)]``.
+        steps: How many steps, a Python integer >= 0.
+        args: Data for the loss.
+        key: What all random numbers come from, ``jax.random.key(0)`` for example. A path does not
+            depend on `chunk` and `every`.
+        paths: How many of the optimizer, and of each flow.
+        observe: A function from the parameters to a number, or an array of them; by default the
+            loss, and the parameters if there are no more than 16.
+        every: Observe every so many steps, and the last; by default at most 100 times.
+        chunk: How many paths at a time; by default what fits into 64 MiB.
+        solver: Any diffrax solver for the stochastic flows, by default ``ShARK()``; they go in
+            equal parts of an optimizer step, so there is no step-size control to choose.
+        progress: Show a bar over the paths.
+        throw: Raise an error if a path stops early, rather than return its result code.
+
+    Returns:
+        A `flows.EnsembleComparison`: what was observed of every path, means, variances and
+        quantiles with their errors, and the distances between the laws.
+
+    Raises:
+        InvalidLossError: If the loss cannot be called, or does not return one real number.
+        InvalidParametersError: If a leaf of `params` cannot be moved; the message names it.
+        InvalidStepsError: If `steps` is not a non-negative integer.
+        InvalidOptionError: If an option is out of range, or `key` is missing.
+        InvalidSolverError: If the solver is not diffrax's.
+        InvalidOptimizerError: If the optimizer is none, or draws no random numbers.
+        IncompatibleFlowError: If there is no flow, or one does not model the optimizer.
+        RunFailedError: If a path stops early and `throw` is True; its ``partial`` is the run.
+
+    Example:
+        On ``E(x) = x^2 / 2`` with noise of variance 1 in the gradient, from 1: the mean after two
+        steps of h = 1/2 is 1/4, that of the flow exp(-1).
+
+        >>> import jax, jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.compare_in_law(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.SGD(0.5, noise=1.0),
+        ...     flows.StochasticModifiedFlow(1), steps=2, key=jax.random.key(0), paths=500,
+        ... )
+        >>> abs(float(run.iterates.mean[-1, 1]) - 0.25) < 4 * float(run.iterates.mean_error[-1, 1])
+        True
+
+    References:
+        Q. Li, C. Tai, W. E (2019), arXiv:1811.01558, for convergence in law.
+    """
+    count = step_count(steps)
+    named = check_flows(flows, optimizer)
+    if not isinstance(optimizer, AbstractStochasticOptimizer):
+        raise InvalidOptimizerError(
+            f"{type(optimizer).__name__} draws no random numbers, so there is one path and no law: "
+            "use flows.compare(loss, params, optimizer, flows, steps)."
+        )
     problem, moving = make_problem(loss, params, optimizer, args)
-    require_host(
-        being_traced(problem, moving, models, key), "compare of a stochastic optimizer", "vmap"
-    )
+    require_host(being_traced(problem, moving, named, key), "compare_in_law", "vmap")
     key = check_randomness(problem, moving, key)
     assert key is not None
-    count = integer(paths, 2, "paths", "paths=1000")
-    gap = -(-steps // _MARKS) if every is None else integer(every, 1, "every", "every=10")
-    at = np.unique([*range(0, steps + 1, max(gap, 1)), steps])
+    many = integer(paths, 2, "paths", "paths=1000")
+    gap = -(-count // _MARKS) if every is None else integer(every, 1, "every", "every=10")
+    at = np.unique([*range(0, count + 1, max(gap, 1)), count])
     marks, longest = jnp.asarray(at), int(np.diff(at).max(initial=1))
     columns, look = _observables(problem, moving, observe)
     dtype = real_dtype(moving)
     # Paths of the optimizer, and those of the flows, are independent of each other.
-    keys = jr.split(key, 1 + len(models))
+    keys = jr.split(key, 1 + len(named))
     integrators: list[Integrator | NoisyIntegrator] = []
-    for model, model_key in zip(models, keys[1:], strict=True):
+    for model, model_key in zip(named.values(), keys[1:], strict=True):
         if isinstance(model, AbstractStochasticFlow):
             model.start(problem, moving)
             integrators.append(make_noisy_integrator(solver, None, None, model_key))
@@ -77,7 +139,7 @@ def compare_in_law(
                 make_integrator(dtype, None, None, None, MAX_STEPS, None, traced=False)
             )
     numbers = len(at) * len(columns) + 16 * size(moving)
-    length = chunk_length(chunk, count, numbers, dtype.itemsize)
+    length = chunk_length(chunk, many, numbers, dtype.itemsize)
 
     def ensemble(run: Any, keys: Array, label: str) -> Ensemble:
         values, codes = in_chunks(run, keys, length, progress=progress, label=label, unit="path")
@@ -85,15 +147,20 @@ def compare_in_law(
         return Ensemble(at, ts, values.astype(float), columns, code_names(codes))
 
     run = ft.partial(_optimizer_paths, problem, moving, marks, look)
-    iterates = ensemble(run, jr.split(keys[0], count), type(optimizer).__name__)
+    iterates = ensemble(run, jr.split(keys[0], many), type(optimizer).__name__)
     ensembles = {}
-    for name, model, integrator, model_key in zip(
-        names, models, integrators, keys[1:], strict=True
+    for (name, model), integrator, model_key in zip(
+        named.items(), integrators, keys[1:], strict=True
     ):
         run = ft.partial(_flow_paths, problem, model, integrator, moving, marks, longest, look)
-        own = count if isinstance(model, AbstractStochasticFlow) else 1
+        own = many if isinstance(model, AbstractStochasticFlow) else 1
         ensembles[name] = ensemble(run, jr.split(model_key, own), name)
-    comparison = EnsembleComparison(iterates, ensembles, _settings(problem, moving, count, key))
+    settings = {
+        "step time": f"{float(problem.optimizer.step_time):.4g}",
+        "paths": str(many),
+        "key": str(np.asarray(jr.key_data(key)).tolist()),
+    }
+    comparison = EnsembleComparison(iterates, ensembles, settings_of(problem, moving, **settings))
     if throw and not comparison.successful:
         raise RunFailedError(comparison.message, partial=comparison)
     return comparison
@@ -216,18 +283,3 @@ def _seen(look: Observe, problem: Problem, params: Params, alive: Flag) -> Array
 def _finite(tree: PyTree[Array]) -> Flag:
     parts = [jnp.all(jnp.isfinite(leaf)) for leaf in jtu.tree_leaves(tree)]
     return jnp.all(jnp.stack(parts))
-
-
-def _settings(
-    problem: Problem, params: Params, paths: int, key: Array
-) -> tuple[tuple[str, str], ...]:
-    settings = {
-        "optimizer": type(problem.optimizer).__name__,
-        "step time": f"{float(problem.optimizer.step_time):.4g}",
-        "parameters": str(size(params)),
-        "paths": str(paths),
-        "dtype": str(real_dtype(params)),
-        "key": str(np.asarray(jr.key_data(key)).tolist()),
-        **{name: importlib.metadata.version(name) for name in ("jax", "diffrax", "descentflows")},
-    }
-    return tuple(settings.items())

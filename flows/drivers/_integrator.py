@@ -48,6 +48,12 @@ class Integrator(eqx.Module):
             self.stepsize_controller, dfx.AbstractAdaptiveStepSizeController
         )
 
+    @property
+    def controller_name(self) -> str:
+        """What the controller is called where it is said what was run."""
+        given = self.stepsize_controller
+        return "default" if given is None else type(given).__name__
+
     def no_stats(self, dtype: Any) -> dict[str, Array]:
         """The statistics of a solve that has not begun."""
         stats = {name: jnp.zeros((), int) for name in _COUNTS}

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import being_traced, random_key, step_count
+from .._checks import being_traced, step_count
 from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
-from .._errors import InvalidOptimizerError
 from .._problem import Problem, make_problem
 from .._vectors import norm, real_dtype, select, size, subtract
 from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 from ..results import RESULTS, Trajectory, raise_if_failed
+from ._compatible import check_optimizer, check_randomness
 from ._windows import keep_params, plan, walk
 
 # One window of a run without flows; also the most steps between two updates of the progress bar.
@@ -114,26 +114,6 @@ def iterate(
     )
     trajectory = iterate_trajectory(problem, carry, records)
     return raise_if_failed(trajectory, throw=throw, traced=traced)
-
-
-def check_optimizer(optimizer: Any) -> None:
-    """Raise an `InvalidOptimizerError` unless it is an optimizer of this library."""
-    if not isinstance(optimizer, AbstractOptimizer):
-        raise InvalidOptimizerError(
-            f"optimizer must be one of this library's, got {optimizer!r}. "
-            "Write for example flows.GradientDescent(0.1)."
-        )
-
-
-def check_randomness(problem: Problem, params: Params, key: Any) -> Array | None:
-    """The key, where the optimizer wants one; raises a typed error unless all is there and fits."""
-    optimizer = problem.optimizer
-    if not isinstance(optimizer, AbstractStochasticOptimizer):
-        optimizer.check(problem, params)
-        return None
-    key = random_key(key, type(optimizer).__name__)
-    optimizer.check(problem, params)
-    return key
 
 
 @eqx.filter_jit

@@ -8,16 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import being_traced, random_key, step_count
+from .._checks import being_traced, step_count
 from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
-from .._errors import IncompatibleFlowError
 from .._problem import Problem, make_problem
 from .._vectors import norm, real_dtype, select, size, subtract
 from ..optimizers import AbstractOptimizer
 from ..results import RESULTS, Label, Trajectory, raise_if_failed
 from ..vector_fields import AbstractFlow, AbstractSteppedFlow, AbstractStochasticFlow
+from ._compatible import check_flow, check_noise
 from ._integrator import Integrator, Leg, integrate, make_integrator
-from ._iterate import Records, blank_unless, check_optimizer, check_randomness, step_times
+from ._iterate import Records, blank_unless, step_times
 from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
 from ._substeps import no_stats, step_through
 from ._windows import keep_params, plan, walk
@@ -154,41 +154,6 @@ def solve(
     return raise_if_failed(
         flow_trajectory(problem, flow, carry, records), throw=throw, traced=traced
     )
-
-
-def check_flow(flow: Any, optimizer: Any) -> None:
-    """Raise a typed error unless both are what they should be and the flow models the optimizer."""
-    check_optimizer(optimizer)
-    if not isinstance(flow, AbstractFlow):
-        call = f"{flow.__name__}()" if isinstance(flow, type) else "flows.GradientFlow()"
-        raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
-    if not isinstance(optimizer, flow.models):
-        modelled = " or ".join(model.__name__ for model in flow.models)
-        bases = (AbstractFlow, AbstractSteppedFlow, AbstractStochasticFlow)
-        kinds = [kind for base in bases for kind in base.__subclasses__()]
-        others = sorted(
-            other.__name__
-            for other in kinds
-            if issubclass(type(optimizer), getattr(other, "models", ()))
-        )
-        remedy = (
-            f"use {' or '.join(others)} for {type(optimizer).__name__}"
-            if others
-            else f"no flow here models {type(optimizer).__name__} yet"
-        )
-        raise IncompatibleFlowError(
-            f"{flow.name} models {modelled}, not {type(optimizer).__name__}: "
-            f"compare it with {modelled}, or {remedy}."
-        )
-    flow.check(optimizer)
-
-
-def check_noise(problem: Problem, params: Params, flow: AbstractStochasticFlow, key: Any) -> Array:
-    """The key; raises a typed error unless it is one, and data and flow fit together."""
-    key = random_key(key, flow.name)
-    check_randomness(problem, params, key)
-    flow.start(problem, params)
-    return key
 
 
 class Target(NamedTuple):

@@ -11,7 +11,7 @@ from .._problem import Problem, make_problem
 from .._vectors import real_dtype
 from ..optimizers import AbstractOptimizer
 from ..vector_fields import AbstractFlow, AbstractSteppedFlow
-from ._solve import check_flow
+from ._compatible import check_flow
 
 
 def vector_field(

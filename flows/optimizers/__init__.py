@@ -1,5 +1,7 @@
 """Optimizers: one file each."""
 
+import inspect
+
 from ._base import AbstractOptimizer as AbstractOptimizer
 from ._preconditioned import AbstractPreconditionedDescent as AbstractPreconditionedDescent
 from ._stochastic import AbstractStochasticOptimizer as AbstractStochasticOptimizer
@@ -11,3 +13,12 @@ from .rmsprop import ScalarRMSProp as ScalarRMSProp
 from .scale_invariant import ScaleInvariantDescent as ScaleInvariantDescent
 from .sgd import SGD as SGD
 from .step_map import StepMap as StepMap
+
+# Every optimizer there is, for the tests.
+OPTIMIZERS: tuple[type[AbstractOptimizer], ...] = tuple(
+    kind
+    for kind in list(globals().values())
+    if inspect.isclass(kind)
+    and issubclass(kind, AbstractOptimizer)
+    and not inspect.isabstract(kind)
+)

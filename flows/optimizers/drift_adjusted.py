@@ -1,5 +1,7 @@
 """Gradient descent whose learning rate follows the drift."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -9,6 +11,7 @@ from .._problem import Problem
 from .._vectors import add_scaled
 from ._base import AbstractOptimizer
 from ._drift_rule import DriftRule, DriftState
+from ._references import ROSCA_2023
 from .drift import MAXIMUM, maximum_scalar, power_scalar
 
 
@@ -71,6 +74,7 @@ class DriftAdjustedDescent(AbstractOptimizer):
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
 
+    references: ClassVar[tuple[str, ...]] = (ROSCA_2023,)
     power: Scalar = eqx.field(converter=power_scalar, default=1.0)
     maximum: Scalar = eqx.field(converter=maximum_scalar, default=MAXIMUM)
     factor: Scalar = eqx.field(

@@ -3,7 +3,7 @@
 import abc
 import functools as ft
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from .._custom_types import Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import real_dtype
 from ._preconditioned import AbstractPreconditionedDescent
+from ._references import COHEN_2025
 
 
 class RMSPropState(eqx.Module):
@@ -31,6 +32,7 @@ class RMSPropState(eqx.Module):
 class _AbstractRMSProp(AbstractPreconditionedDescent):
     """What both have in common: all but what ``nu`` is the mean of."""
 
+    references: ClassVar[tuple[str, ...]] = (COHEN_2025,)
     learning_rate: eqx.AbstractVar[Scalar]
     decay: eqx.AbstractVar[Scalar]
     eps: eqx.AbstractVar[Scalar]

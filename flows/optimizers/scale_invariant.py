@@ -1,6 +1,6 @@
 """Gradient descent with weight decay on scale-invariant losses, as direction and norm."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from .._problem import Problem
 from .._vectors import add_scaled, norm, real_dtype, scaled, select
 from ._base import AbstractOptimizer
 from ._invariance import require
+from ._references import LI_2020
 from ._schedules import Schedule, rate_at, rate_schedule
 from .drift import direction
 
@@ -95,6 +96,7 @@ class ScaleInvariantDescent(AbstractOptimizer):
         (2019), arXiv:1910.07454.
     """
 
+    references: ClassVar[tuple[str, ...]] = (LI_2020,)
     learning_rate: Schedule = eqx.field(converter=lambda h: rate_schedule(h, "learning_rate"))
     weight_decay: Schedule = eqx.field(
         converter=lambda w: rate_schedule(w, "weight_decay", zero=True), default=0.0

@@ -15,7 +15,7 @@ from .._errors import InvalidOptionError, InvalidParametersError
 from .._problem import make_problem
 from .._vectors import real_dtype, size
 from ..drivers._chunks import chunk_length, in_chunks, require_host
-from ..drivers._iterate import check_optimizer
+from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer
 from ._decide import CHAOTIC, CONVERGED, DIVERGED, PERIODIC, UNDECIDED
 from ._follow import follow

@@ -14,7 +14,7 @@ from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import make_problem
 from .._vectors import norm, real_dtype, size
-from ..drivers._iterate import check_optimizer
+from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer
 from ._follow import Walker, first_tangent, settle
 from ._newton import newton

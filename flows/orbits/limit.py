@@ -11,7 +11,7 @@ from .._custom_types import Array, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype
-from ..drivers._iterate import check_optimizer
+from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer
 from ._decide import CHAOTIC, DIVERGED, KINDS, PERIODIC, REASONS, UNDECIDED, decide
 from ._follow import BLOCKS, Followed, follow

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from ..vector_fields import FLOWS
+
 ITERATES = "#000000"
 ERROR_LABEL = {
     "trajectory": "distance from the iterates (parameters)",
@@ -20,28 +22,9 @@ class Look(NamedTuple):
     linestyle: Any
 
 
-# The colours of Okabe and Ito, which people with any colour vision can tell apart.
-_LOOKS = {
-    "GradientFlow": Look("#0072B2", "-"),
-    "ModifiedFlow(2)": Look("#E69F00", (0, (6, 1.5))),
-    "ModifiedFlow(3)": Look("#D55E00", (0, (2, 1))),
-    "ModifiedFlow(4)": Look("#7F5B3A", (0, (8, 2))),
-    "ModifiedFlow(5)": Look("#5E3C99", (0, (5, 1, 1, 1, 1, 1))),
-    "PrincipalFlow": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
-    "PrincipalFlow(principal)": Look("#8DB600", (0, (1, 1.5))),
-    "PrincipalFlow(real)": Look("#3B7A57", (0, (3, 3))),
-    "PrincipalFlow(third-order)": Look("#999933", (0, (5, 2, 1, 2))),
-    "PrincipalFlow(cubic)": Look("#B8860B", "-"),
-    "PrincipalFlow(real, cubic)": Look("#8C1C13", "-"),
-    "CentralFlow": Look("#CC79A7", (0, (3, 1))),
-    "CentralFlow(modified)": Look("#882255", (0, (3, 1, 1, 1))),
-    "RodFlow": Look("#56B4E9", (0, (1, 1))),
-    "StochasticModifiedFlow(1)": Look("#0072B2", (0, (6, 2))),
-    "StochasticModifiedFlow(2)": Look("#E69F00", (0, (2, 1))),
-    "StochasticModifiedFlow(principal)": Look("#009E73", (0, (4, 1.2, 1, 1.2))),
-    "ReshufflingFlow": Look("#D55E00", "-"),
-    "IntrinsicFlow": Look("#5E3C99", "-"),
-}
+# Each flow brings its own, after Okabe and Ito, so that people with any colour vision can tell them
+# apart.
+_LOOKS = {name: Look(*look) for flow in FLOWS for name, look in flow.looks.items()}
 _SPARE = (
     Look("#666666", (0, (1, 2))),
     Look("#6B4C9A", (0, (7, 1, 1, 1))),

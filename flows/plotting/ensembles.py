@@ -21,7 +21,7 @@ def plot_ensembles(
     lines of a flow lie on the edges of the band, the laws agree.
 
     Arguments:
-        run: What `flows.compare` returned for a stochastic optimizer.
+        run: What `flows.compare_in_law` returned.
         ax: Where to draw; a new figure if None.
         of: The name of the number, one of ``run.iterates.names``; the last one if None.
 
@@ -34,7 +34,7 @@ def plot_ensembles(
     Example:
         >>> import jax, jax.numpy as jnp
         >>> import flows, flows.plotting
-        >>> run = flows.compare(
+        >>> run = flows.compare_in_law(
         ...     lambda x: x**2 / 2, jnp.array(1.0), flows.SGD(0.5, noise=1.0),
         ...     [flows.StochasticModifiedFlow(1)], steps=8, key=jax.random.key(0), paths=100,
         ... )

@@ -34,7 +34,7 @@ class EnsembleComparison(eqx.Module):
     Example:
         >>> import jax, jax.numpy as jnp
         >>> import flows
-        >>> run = flows.compare(
+        >>> run = flows.compare_in_law(
         ...     lambda x: x**2 / 2, jnp.array(1.0), flows.SGD(0.5, noise=1.0),
         ...     [flows.StochasticModifiedFlow(1)], steps=8, key=jax.random.key(0), paths=2000,
         ... )

@@ -28,10 +28,17 @@ class AbstractFlow(eqx.Module):
         models: The optimizer classes that this flow is a model of; the drivers refuse others.
         reference: What it is compared with: ``"iterates"``, or ``"midpoint"`` for a model of their
             average, ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``.
+        references: The papers behind it, as BibTeX.
+        variants: Its names on the command line, with the options that each stands for; by default
+            the class's name in lower case, without options.
+        looks: Colour and dashes in pictures, by `name`; the next spare ones, where none are given.
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]]
     reference: ClassVar[str] = "iterates"
+    references: ClassVar[tuple[str, ...]] = ()
+    variants: ClassVar[dict[str, dict[str, Any]]] = {}
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {}
 
     @property
     @abc.abstractmethod

@@ -15,6 +15,7 @@ from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
+from ..optimizers._references import COHEN_2025
 from ._base import AbstractSteppedFlow
 from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation
 
@@ -121,6 +122,12 @@ class CentralFlow(AbstractSteppedFlow):
         RMSProp,
         ScalarRMSProp,
     )
+    references: ClassVar[tuple[str, ...]] = (COHEN_2025,)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"central": {}}
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "CentralFlow": ("#CC79A7", (0, (3, 1))),
+        "CentralFlow(modified)": ("#882255", (0, (3, 1, 1, 1))),
+    }
     reference: ClassVar[str] = "midpoint"
     failures: ClassVar[tuple[str, ...]] = (
         "eigenpairs_not_converged",

@@ -2,14 +2,15 @@
 
 from typing import Any, ClassVar
 
-from .._custom_types import Params, Scalar, VectorField
+from .._custom_types import Params, VectorField
 from .._problem import Problem
 from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, GradientDescent
-from ._base import AbstractFlow
+from ..optimizers._references import HAIRER_2006
+from ._point import AbstractPointFlow
 
 
-class GradientFlow(AbstractFlow):
+class GradientFlow(AbstractPointFlow):
     r"""The negative gradient flow, the limit of gradient descent for small learning rates.
 
     .. math:: \dot\theta = -\nabla E(\theta)
@@ -40,21 +41,16 @@ class GradientFlow(AbstractFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
+    references: ClassVar[tuple[str, ...]] = (HAIRER_2006,)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"gradient": {}}
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "GradientFlow": ("#0072B2", "-"),
+    }
 
     @property
     def name(self) -> str:
         """`GradientFlow`."""
         return "GradientFlow"
-
-    @property
-    def stride(self) -> int:
-        """Every iterate is modelled."""
-        return 1
-
-    def init(self, problem: Problem, params: Params) -> Params:
-        """The parameters themselves."""
-        del problem
-        return params
 
     def vector_field(self, problem: Problem) -> VectorField:
         """``-g``."""
@@ -64,12 +60,3 @@ class GradientFlow(AbstractFlow):
             return scaled(-1.0, problem.gradient(y))
 
         return field
-
-    def params(self, y: Params) -> Params:
-        """The state itself."""
-        return y
-
-    def diagnostics(self, problem: Problem, y: Params) -> dict[str, Scalar]:
-        """None: the loss and the gradient norm are recorded for every flow."""
-        del problem, y
-        return {}

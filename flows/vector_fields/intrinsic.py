@@ -14,6 +14,7 @@ from .._problem import Problem
 from .._vectors import add_scaled, norm, real_dtype, scaled
 from ..optimizers import SGD, AbstractOptimizer
 from ..optimizers._invariance import require
+from ..optimizers._references import LI_2020
 from ..optimizers.drift import direction
 from ..optimizers.minibatches import number_of_examples, on_examples
 from ._stochastic import AbstractStochasticFlow
@@ -86,6 +87,10 @@ class IntrinsicFlow(AbstractStochasticFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
+    references: ClassVar[tuple[str, ...]] = (LI_2020,)
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "IntrinsicFlow": ("#5E3C99", "-"),
+    }
     substeps: int = eqx.field(static=True, default=4)
 
     def __check_init__(self):

@@ -6,16 +6,26 @@ import equinox as eqx
 import jax
 
 from .._checks import one_of
-from .._custom_types import Params, Scalar, VectorField
+from .._custom_types import Params, VectorField
 from .._problem import Problem
 from .._vectors import add_scaled, combination, scaled
 from ..optimizers import AbstractOptimizer, GradientDescent
-from ._base import AbstractFlow
+from ..optimizers._references import HAIRER_2006
+from ._point import AbstractPointFlow
 
 _ORDERS = (2, 3, 4, 5)
 
+BARRETT_2021 = """@inproceedings{barrett2021implicit,
+  author        = {Barrett, David G. T. and Dherin, Benoit},
+  title         = {Implicit Gradient Regularization},
+  booktitle     = {International Conference on Learning Representations},
+  year          = {2021},
+  eprint        = {2009.11162},
+  archiveprefix = {arXiv}
+}"""
 
-class ModifiedFlow(AbstractFlow):
+
+class ModifiedFlow(AbstractPointFlow):
     r"""The flow that backward error analysis finds for gradient descent, up to some order.
 
     .. math::
@@ -66,6 +76,22 @@ class ModifiedFlow(AbstractFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
+    references: ClassVar[tuple[str, ...]] = (
+        HAIRER_2006,
+        BARRETT_2021,
+    )
+    variants: ClassVar[dict[str, dict[str, Any]]] = {
+        "modified": {},
+        "modified-3": {"order": 3},
+        "modified-4": {"order": 4},
+        "modified-5": {"order": 5},
+    }
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "ModifiedFlow(2)": ("#E69F00", (0, (6, 1.5))),
+        "ModifiedFlow(3)": ("#D55E00", (0, (2, 1))),
+        "ModifiedFlow(4)": ("#7F5B3A", (0, (8, 2))),
+        "ModifiedFlow(5)": ("#5E3C99", (0, (5, 1, 1, 1, 1, 1))),
+    }
     order: int = eqx.field(static=True, default=2)
 
     def __check_init__(self):
@@ -75,16 +101,6 @@ class ModifiedFlow(AbstractFlow):
     def name(self) -> str:
         """`ModifiedFlow(2)`, and so on."""
         return f"ModifiedFlow({self.order})"
-
-    @property
-    def stride(self) -> int:
-        """Every iterate is modelled."""
-        return 1
-
-    def init(self, problem: Problem, params: Params) -> Params:
-        """The parameters themselves."""
-        del problem
-        return params
 
     def vector_field(self, problem: Problem) -> VectorField:
         """``-(g + h ... + h^2 ... )`` up to the order."""
@@ -99,15 +115,6 @@ class ModifiedFlow(AbstractFlow):
             return scaled(-1.0, velocity)
 
         return field
-
-    def params(self, y: Params) -> Params:
-        """The state itself."""
-        return y
-
-    def diagnostics(self, problem: Problem, y: Params) -> dict[str, Scalar]:
-        """None: the loss and the gradient norm are recorded for every flow."""
-        del problem, y
-        return {}
 
 
 def _terms(problem: Problem, y: Params, order: int) -> list[Params]:

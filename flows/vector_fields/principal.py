@@ -26,6 +26,7 @@ from ..curvature.functions.rounded_alpha import rounded_alpha
 from ..curvature.hessian import scaled_hessian
 from ..curvature.spectral_functions import BRANCHES
 from ..optimizers import AbstractOptimizer, GradientDescent, StepMap
+from ..optimizers._references import ROSCA_2023
 from ._base import AbstractFlow
 from ._complex_state import ComplexState, join, split
 
@@ -138,6 +139,23 @@ class PrincipalFlow(AbstractFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent, StepMap)
+    references: ClassVar[tuple[str, ...]] = (ROSCA_2023,)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {
+        "principal": {},
+        "principal-third-order": {"correction": "third-order"},
+        "principal-cubic": {"correction": "cubic"},
+        "principal-two-step": {"branch": "real", "correction": "cubic"},
+        "principal-published": {"branch": "principal"},
+        "principal-real": {"branch": "real"},
+    }
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "PrincipalFlow": ("#009E73", (0, (4, 1.2, 1, 1.2))),
+        "PrincipalFlow(principal)": ("#8DB600", (0, (1, 1.5))),
+        "PrincipalFlow(real)": ("#3B7A57", (0, (3, 3))),
+        "PrincipalFlow(third-order)": ("#999933", (0, (5, 2, 1, 2))),
+        "PrincipalFlow(cubic)": ("#B8860B", "-"),
+        "PrincipalFlow(real, cubic)": ("#8C1C13", "-"),
+    }
     branch: str = eqx.field(static=True, default="continued")
     correction: str | None = eqx.field(static=True, default=None)
     curvature: str | AbstractCurvature = "auto"

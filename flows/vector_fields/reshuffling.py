@@ -4,18 +4,27 @@ from typing import Any, ClassVar
 
 import jax
 
-from .._custom_types import Params, Scalar, VectorField
+from .._custom_types import Params, VectorField
 from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add_scaled, scaled
 from ..optimizers import SGD, AbstractOptimizer
 from ..optimizers.minibatches import number_of_examples
-from ._base import AbstractFlow
+from ._point import AbstractPointFlow
 from .gradient_noise import force, sgd, trace_gradient
 from .stochastic import require_plain
 
+SMITH_2021 = """@inproceedings{smith2021origin,
+  author        = {Smith, Samuel L. and Dherin, Benoit and Barrett, David G. T. and De, Soham},
+  title         = {On the Origin of Implicit Regularization in Stochastic Gradient Descent},
+  booktitle     = {International Conference on Learning Representations},
+  year          = {2021},
+  eprint        = {2101.12176},
+  archiveprefix = {arXiv}
+}"""
 
-class ReshufflingFlow(AbstractFlow):
+
+class ReshufflingFlow(AbstractPointFlow):
     r"""The mean iterate of SGD with random reshuffling, epoch by epoch.
 
     .. math::
@@ -50,16 +59,15 @@ class ReshufflingFlow(AbstractFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
+    references: ClassVar[tuple[str, ...]] = (SMITH_2021,)
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "ReshufflingFlow": ("#D55E00", "-"),
+    }
 
     @property
     def name(self) -> str:
         """`ReshufflingFlow`."""
         return "ReshufflingFlow"
-
-    @property
-    def stride(self) -> int:
-        """1: it can be asked at every step, but models the ends of epochs."""
-        return 1
 
     def check(self, optimizer: AbstractOptimizer) -> None:
         """Raise an `IncompatibleFlowError` unless epochs are shuffled, and nothing else is."""
@@ -77,11 +85,6 @@ class ReshufflingFlow(AbstractFlow):
                 "use flows.StochasticModifiedFlow."
             )
 
-    def init(self, problem: Problem, params: Params) -> Params:
-        """The parameters themselves."""
-        del problem
-        return params
-
     def vector_field(self, problem: Problem) -> VectorField:
         """``-(g + (h/2) (H g + c/2 grad tr Sigma_1))``, weight decay in ``g`` and ``H``."""
         h = problem.optimizer.step_time
@@ -96,12 +99,3 @@ class ReshufflingFlow(AbstractFlow):
             return scaled(-1.0, add_scaled(g, h / 2, correction))
 
         return field
-
-    def params(self, y: Params) -> Params:
-        """The state itself."""
-        return y
-
-    def diagnostics(self, problem: Problem, y: Params) -> dict[str, Scalar]:
-        """None: the loss and the gradient norm are recorded for every flow."""
-        del problem, y
-        return {}

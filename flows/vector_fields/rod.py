@@ -1,6 +1,6 @@
 """The rod flow: the midpoint of two iterates, and half of what lies between them."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -15,6 +15,15 @@ from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import combined, inner_products
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ._base import AbstractSteppedFlow
+
+REGIS_2026 = """@misc{regis2026rod,
+  author        = {Regis, E. and Chewi, S.},
+  title         = {Rod Flow: A Continuous-Time Model for Gradient Descent
+                   at the Edge of Stability},
+  year          = {2026},
+  eprint        = {2602.01480},
+  archiveprefix = {arXiv}
+}"""
 
 
 class RodState(eqx.Module):
@@ -80,6 +89,11 @@ class RodFlow(AbstractSteppedFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
+    references: ClassVar[tuple[str, ...]] = (REGIS_2026,)
+    variants: ClassVar[dict[str, dict[str, Any]]] = {"rod": {}}
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "RodFlow": ("#56B4E9", (0, (1, 1))),
+    }
     reference: ClassVar[str] = "midpoint"
     substeps: int = eqx.field(static=True, default=4)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .._checks import integer, is_traced, one_of
-from .._custom_types import Array, Integer, Params, PyTree, Scalar, VectorField
+from .._custom_types import Array, Integer, Params, PyTree, VectorField
 from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add_scaled, ravel, real_dtype, scaled, size, unravel
@@ -16,6 +16,7 @@ from ..curvature.hessian import matrix_of
 from ..curvature.spectral_functions import alpha
 from ..optimizers import SGD, AbstractOptimizer
 from ..optimizers.gaussian_noise import standard_normal
+from ._point import AbstractPointFlow
 from ._stochastic import AbstractStochasticFlow
 from .gradient_noise import covariance, draw, force, noise
 
@@ -25,8 +26,25 @@ _DENSE_LIMIT = 512
 # How negative an eigenvalue of the diffusion may be by rounding, in units of the largest.
 _ROUNDING = 1e3
 
+LI_2017 = """@inproceedings{li2017stochastic,
+  author        = {Li, Qianxiao and Tai, Cheng and E, Weinan},
+  title         = {Stochastic Modified Equations and Adaptive Stochastic Gradient Algorithms},
+  booktitle     = {International Conference on Machine Learning},
+  year          = {2017},
+  eprint        = {1511.06251},
+  archiveprefix = {arXiv}
+}"""
 
-class StochasticModifiedFlow(AbstractStochasticFlow):
+LI_2024 = """@misc{li2024hessian,
+  author        = {Li, X. and Shen, Z. and Zhang, L. and He, N.},
+  title         = {A {Hessian}-Aware Stochastic Differential Equation for Modelling {SGD}},
+  year          = {2024},
+  eprint        = {2405.18373},
+  archiveprefix = {arXiv}
+}"""
+
+
+class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
     r"""A stochastic differential equation for stochastic gradient descent.
 
     .. math::
@@ -79,6 +97,15 @@ class StochasticModifiedFlow(AbstractStochasticFlow):
     """
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
+    references: ClassVar[tuple[str, ...]] = (
+        LI_2017,
+        LI_2024,
+    )
+    looks: ClassVar[dict[str, tuple[str, Any]]] = {
+        "StochasticModifiedFlow(1)": ("#0072B2", (0, (6, 2))),
+        "StochasticModifiedFlow(2)": ("#E69F00", (0, (2, 1))),
+        "StochasticModifiedFlow(principal)": ("#009E73", (0, (4, 1.2, 1, 1.2))),
+    }
     failures: ClassVar[tuple[str, ...]] = ("sharpness_beyond_one", "no_real_diffusion")
     order: int | str = eqx.field(static=True, default=1)
     substeps: int = eqx.field(static=True, default=8)
@@ -91,11 +118,6 @@ class StochasticModifiedFlow(AbstractStochasticFlow):
     def name(self) -> str:
         """`StochasticModifiedFlow(1)`, and so on."""
         return f"StochasticModifiedFlow({self.order})"
-
-    @property
-    def stride(self) -> int:
-        """Every iterate is modelled."""
-        return 1
 
     def check(self, optimizer: AbstractOptimizer) -> None:
         """Raise an `IncompatibleFlowError` unless steps are independent and without momentum."""
@@ -113,11 +135,6 @@ class StochasticModifiedFlow(AbstractStochasticFlow):
                 f"{self.name} forms the Hessian, for up to {_DENSE_LIMIT} parameters; here are "
                 f"{size(params)}. Use flows.StochasticModifiedFlow(2)."
             )
-
-    def init(self, problem: Problem, params: Params) -> Params:
-        """The parameters themselves."""
-        del problem
-        return params
 
     def vector_field(self, problem: Problem) -> VectorField:
         """The drift."""
@@ -161,15 +178,6 @@ class StochasticModifiedFlow(AbstractStochasticFlow):
         _, variances, _ = _principal_diffusion(problem, y)
         unreal = ~beyond & (variances[0] < 0)
         return jnp.where(beyond, 1, jnp.where(unreal, 2, 0))
-
-    def params(self, y: Params) -> Params:
-        """The state itself."""
-        return y
-
-    def diagnostics(self, problem: Problem, y: Params) -> dict[str, Scalar]:
-        """None: the loss and the gradient norm are recorded for every flow."""
-        del problem, y
-        return {}
 
 
 def require_plain(name: str, optimizer: Any) -> None:

@@ -26,7 +26,7 @@ def test_ten_thousand_paths_in_ten_dimensions(dtype):
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        flows.compare(
+        flows.compare_in_law(
             quartic,
             jnp.ones(10, dtype),
             flows.SGD(0.1, noise=1.0),

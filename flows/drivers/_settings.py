@@ -1,0 +1,28 @@
+"""What was run, in words that are kept with the result."""
+
+import functools as ft
+import importlib.metadata
+import platform
+
+import jax
+
+from .._custom_types import Params
+from .._problem import Problem
+from .._vectors import real_dtype, size
+
+
+def settings_of(problem: Problem, params: Params, **more: str) -> tuple[tuple[str, str], ...]:
+    """The optimizer, the parameters, what else is given, and the versions of everything."""
+    settings = {
+        "optimizer": type(problem.optimizer).__name__,
+        "parameters": str(size(params)),
+        "dtype": str(real_dtype(params)),
+        **more,
+        "platform": jax.default_backend(),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in ("descentflows", "jax", "diffrax", "equinox")},
+    }
+    return tuple(settings.items())
+
+
+_version = ft.cache(importlib.metadata.version)  # it reads files
