@@ -17,6 +17,11 @@ def size(tree: PyTree[Any]) -> int:
     return sum(leaf.size for leaf in jtu.tree_leaves(tree))
 
 
+def byte_count(tree: PyTree[Array]) -> int:
+    """The memory that a tree takes."""
+    return size(tree) * real_dtype(tree).itemsize
+
+
 def ravel(tree: PyTree[Any]) -> Array:
     """All numbers of the tree in one array: for small trees only."""
     return jnp.concatenate([jnp.ravel(leaf) for leaf in jtu.tree_leaves(tree)])

@@ -13,7 +13,7 @@ from .._checks import being_traced, one_of, step_count
 from .._custom_types import Array, Flag, Loss, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
 from .._problem import Problem, make_problem
-from .._vectors import real_dtype, size
+from .._vectors import byte_count, real_dtype
 from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 from ..results import RESULTS, Comparison, raise_if_failed
 from ..vector_fields import AbstractFlow
@@ -156,9 +156,9 @@ def compare(
     integrator = make_integrator(
         dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
     )
-    point_bytes = size(moving) * dtype.itemsize
-    save = keep_params(save_params, count, point_bytes * (1 + len(models)))
-    windows = plan(count, point_bytes * (1 + len(models)), LONGEST)
+    point_bytes = byte_count(moving) * (1 + len(models))  # of the iterates and every flow
+    save = keep_params(save_params, count, point_bytes)
+    windows = plan(count, point_bytes, LONGEST)
 
     carry, start = _begin(problem, models, integrator, moving, save)
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step

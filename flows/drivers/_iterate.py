@@ -10,7 +10,7 @@ import numpy as np
 from .._checks import being_traced, step_count
 from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._problem import Problem, make_problem
-from .._vectors import norm, real_dtype, select, size, subtract
+from .._vectors import byte_count, norm, select, subtract
 from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 from ..results import RESULTS, Trajectory, raise_if_failed
 from ._compatible import check_optimizer, check_randomness
@@ -94,7 +94,7 @@ def iterate(
     count = step_count(steps)
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
-    point_bytes = size(moving) * real_dtype(moving).itemsize
+    point_bytes = byte_count(moving)
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes if save else 1, _LONGEST)
 

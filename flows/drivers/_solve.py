@@ -11,7 +11,7 @@ import numpy as np
 from .._checks import being_traced, step_count
 from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._problem import Problem, make_problem
-from .._vectors import norm, real_dtype, select, size, subtract
+from .._vectors import byte_count, norm, real_dtype, select, subtract
 from ..optimizers import AbstractOptimizer
 from ..results import RESULTS, Label, Trajectory, raise_if_failed
 from ..vector_fields import AbstractFlow, AbstractSteppedFlow, AbstractStochasticFlow
@@ -134,7 +134,7 @@ def solve(
         integrator = make_integrator(
             dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
         )
-    point_bytes = size(moving) * dtype.itemsize
+    point_bytes = byte_count(moving)
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes, LONGEST)
 

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from .._checks import single_run
 from ..vector_fields import FLOWS
+from ._protocols import ComparisonLike
 
 ITERATES = "#000000"
 ERROR_LABEL = {
@@ -70,6 +72,12 @@ def axes_or_new(ax: Axes | None) -> Axes:
     if ax is not None:
         return ax
     return plt.figure(figsize=(6.0, 3.8), layout="constrained").add_subplot()
+
+
+def axes_for(run: ComparisonLike, ax: Axes | None) -> Axes:
+    """The Axes for a picture of a run; raises an `InvalidOptionError` for a batch of runs."""
+    single_run(run.iterates.last_step)
+    return axes_or_new(ax)
 
 
 def tidy(ax: Axes) -> Axes:

@@ -3,10 +3,9 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from .._checks import single_run
 from .._errors import InvalidOptionError
 from ._protocols import ComparisonLike
-from ._style import ERROR_LABEL, axes_or_new, looks, tidy
+from ._style import ERROR_LABEL, axes_for, looks, tidy
 
 
 def plot_indicator(run: ComparisonLike, ax: Axes | None = None) -> Axes:
@@ -42,8 +41,7 @@ def plot_indicator(run: ComparisonLike, ax: Axes | None = None) -> Axes:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, for the complex flow.
     """
-    single_run(run.iterates.last_step)
-    ax = axes_or_new(ax)
+    ax = axes_for(run, ax)
     seen = []
     for name, look in looks(run.trajectories).items():
         imaginary = run.trajectories[name].diagnostics.get("imaginary_part")

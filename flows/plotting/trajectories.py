@@ -4,9 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from .._checks import single_run
 from ._protocols import ComparisonLike
-from ._style import ERROR_LABEL, ITERATES, axes_or_new, looks, tidy
+from ._style import ERROR_LABEL, ITERATES, axes_for, looks, tidy
 
 
 def plot_errors(run: ComparisonLike, ax: Axes | None = None, *, relative: bool = False) -> Axes:
@@ -42,8 +41,7 @@ def plot_errors(run: ComparisonLike, ax: Axes | None = None, *, relative: bool =
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, has such figures.
     """
-    single_run(run.iterates.last_step)
-    ax = axes_or_new(ax)
+    ax = axes_for(run, ax)
     errors = run.relative_errors if relative else run.errors
     for name, look in looks(errors).items():
         error = np.asarray(errors[name])
@@ -91,8 +89,7 @@ def plot_losses(run: ComparisonLike, ax: Axes | None = None) -> Axes:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, has such figures.
     """
-    single_run(run.iterates.last_step)
-    ax = axes_or_new(ax)
+    ax = axes_for(run, ax)
     loss = np.asarray(run.iterates.loss)
     ax.plot(
         loss,

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from .._custom_types import Array, Float, Scalar
 from ._base import Example
-from ._options import ArrayLike, finite, to_array
+from ._copies import independent_copies
+from ._options import ArrayLike
 
 
 def sharp_valley_loss(x: Float[Array, "..."]) -> Scalar:
@@ -76,10 +77,11 @@ def sharp_valley(start: ArrayLike = 2.6) -> Example:
         A. Mohtashami, M. Jaggi, S. Stich, Special properties of gradient descent with large
         learning rates (2023), arXiv:2205.15142, have a figure of such a loss.
     """
-    return Example(
-        name="sharp_valley",
-        loss=sharp_valley_loss,
-        start=to_array(finite(start, "start", "start=2.6")),
+    return independent_copies(
+        "sharp_valley",
+        sharp_valley_loss,
+        start,
+        default=2.6,
         learning_rate=0.0004,
         source="after a figure of A. Mohtashami, M. Jaggi, S. Stich (2023), arXiv:2205.15142",
         description="sum 20 x^2, with a sharp valley on [2, 3] and a flat piece at 8.5",
@@ -119,10 +121,11 @@ def rational_landscape(start: ArrayLike = 8.0) -> Example:
     References:
         A. Mohtashami, M. Jaggi, S. Stich (2023), arXiv:2205.15142, for the question.
     """
-    return Example(
-        name="rational_landscape",
-        loss=rational_landscape_loss,
-        start=to_array(finite(start, "start", "start=8.0")),
+    return independent_copies(
+        "rational_landscape",
+        rational_landscape_loss,
+        start,
+        default=8.0,
         learning_rate=0.3,
         source="our own, for the question of A. Mohtashami, M. Jaggi, S. Stich, arXiv:2205.15142",
         description="sum of a piecewise parabola: flat minimum 0, sharp minimum 5",

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 
 from .._custom_types import Array, Float, Scalar
 from ._base import Example
-from ._options import ArrayLike, finite, to_array
+from ._copies import independent_copies
+from ._options import ArrayLike
 
 
 def cosine_loss(x: Float[Array, "..."]) -> Scalar:
@@ -66,10 +67,11 @@ def cosine(start: ArrayLike = 2.5) -> Example:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, show one of unknown formula.
     """
-    return Example(
-        name="cosine",
-        loss=cosine_loss,
-        start=to_array(finite(start, "start", "start=2.5")),
+    return independent_copies(
+        "cosine",
+        cosine_loss,
+        start,
+        default=2.5,
         learning_rate=0.5,
         source="in the spirit of M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952",
         description="sum cos x",
@@ -109,10 +111,11 @@ def quartic(start: ArrayLike = 1.0) -> Example:
         E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration (2006), chapter IX, for
         modified equations of Euler's method on monomials.
     """
-    return Example(
-        name="quartic",
-        loss=quartic_loss,
-        start=to_array(finite(start, "start", "start=1.0")),
+    return independent_copies(
+        "quartic",
+        quartic_loss,
+        start,
+        default=1.0,
         learning_rate=0.05,
         source="textbook example; start and rate our own",
         description="sum x^4 / 4",
@@ -148,10 +151,11 @@ def double_well(start: ArrayLike = 0.1) -> Example:
         L. Chen, J. Bruna, Beyond the edge of stability via two-step gradient updates (2023),
         arXiv:2206.04172.
     """
-    return Example(
-        name="double_well",
-        loss=double_well_loss,
-        start=to_array(finite(start, "start", "start=0.1")),
+    return independent_copies(
+        "double_well",
+        double_well_loss,
+        start,
+        default=0.1,
         learning_rate=0.2,
         source="L. Chen, J. Bruna (2023), arXiv:2206.04172; start and rate our own",
         description="sum (x^2 - 1)^2 / 4",
@@ -190,10 +194,11 @@ def nar_sastry(start: ArrayLike = 1.7) -> Example:
     References:
         K. Nar, S. Sastry, Step size matters in deep learning (2018), arXiv:1805.08890.
     """
-    return Example(
-        name="nar_sastry",
-        loss=nar_sastry_loss,
-        start=to_array(finite(start, "start", "start=1.7")),
+    return independent_copies(
+        "nar_sastry",
+        nar_sastry_loss,
+        start,
+        default=1.7,
         learning_rate=0.05,
         source="K. Nar, S. Sastry (2018), arXiv:1805.08890; start and rate our own",
         description="sum (x^2 + 1) (x - 1)^2 (x - 2)^2",
