@@ -43,16 +43,7 @@ from .drivers import compare_in_law as compare_in_law
 from .drivers import iterate as iterate
 from .drivers import solve as solve
 from .drivers import vector_field as vector_field
-from .optimizers import SGD as SGD
-from .optimizers import AbstractOptimizer as AbstractOptimizer
-from .optimizers import AbstractStochasticOptimizer as AbstractStochasticOptimizer
-from .optimizers import DriftAdjustedDescent as DriftAdjustedDescent
-from .optimizers import GradientDescent as GradientDescent
-from .optimizers import RMSProp as RMSProp
-from .optimizers import ScalarRMSProp as ScalarRMSProp
-from .optimizers import ScaleInvariantDescent as ScaleInvariantDescent
-from .optimizers import StepMap as StepMap
-from .optimizers import drift_adjusted as drift_adjusted
+from .optimizers import *  # noqa: F403 (a new optimizer is named there, once)
 from .orbits import BasinShares as BasinShares
 from .orbits import BifurcationDiagram as BifurcationDiagram
 from .orbits import CriticalStep as CriticalStep
@@ -80,16 +71,6 @@ from .stability import stability_coefficients as stability_coefficients
 from .stability import top_eigenpairs as top_eigenpairs
 from .tracking import Tracker as Tracker
 from .tracking import track as track
-from .vector_fields import AbstractFlow as AbstractFlow
-from .vector_fields import AbstractSteppedFlow as AbstractSteppedFlow
-from .vector_fields import AbstractStochasticFlow as AbstractStochasticFlow
-from .vector_fields import CentralFlow as CentralFlow
-from .vector_fields import GradientFlow as GradientFlow
-from .vector_fields import IntrinsicFlow as IntrinsicFlow
-from .vector_fields import ModifiedFlow as ModifiedFlow
-from .vector_fields import PrincipalFlow as PrincipalFlow
-from .vector_fields import ReshufflingFlow as ReshufflingFlow
-from .vector_fields import RodFlow as RodFlow
-from .vector_fields import StochasticModifiedFlow as StochasticModifiedFlow
+from .vector_fields import *  # noqa: F403 (so is a new flow)
 
 __version__ = importlib.metadata.version("descentflows")

@@ -1,23 +1,35 @@
-"""Optimizers: one file each."""
+"""Optimizers: a file each. One is imported here and named in `__all__`; `flows` exports those."""
 
 import inspect
 
-from ._base import AbstractOptimizer as AbstractOptimizer
+from ._base import AbstractOptimizer
 from ._preconditioned import AbstractPreconditionedDescent as AbstractPreconditionedDescent
-from ._stochastic import AbstractStochasticOptimizer as AbstractStochasticOptimizer
-from .drift_adjusted import DriftAdjustedDescent as DriftAdjustedDescent
-from .gradient_descent import GradientDescent as GradientDescent
-from .optax_drift import drift_adjusted as drift_adjusted
-from .rmsprop import RMSProp as RMSProp
-from .rmsprop import ScalarRMSProp as ScalarRMSProp
-from .scale_invariant import ScaleInvariantDescent as ScaleInvariantDescent
-from .sgd import SGD as SGD
-from .step_map import StepMap as StepMap
+from ._stochastic import AbstractStochasticOptimizer
+from .drift_adjusted import DriftAdjustedDescent
+from .gradient_descent import GradientDescent
+from .optax_drift import drift_adjusted
+from .rmsprop import RMSProp, ScalarRMSProp
+from .scale_invariant import ScaleInvariantDescent
+from .sgd import SGD
+from .step_map import StepMap
 
-# Every optimizer there is, for the tests.
+__all__ = [
+    "SGD",
+    "AbstractOptimizer",
+    "AbstractStochasticOptimizer",
+    "DriftAdjustedDescent",
+    "GradientDescent",
+    "RMSProp",
+    "ScalarRMSProp",
+    "ScaleInvariantDescent",
+    "StepMap",
+    "drift_adjusted",
+]
+
+# For the tests.
 OPTIMIZERS: tuple[type[AbstractOptimizer], ...] = tuple(
     kind
-    for kind in list(globals().values())
+    for kind in map(globals().__getitem__, __all__)
     if inspect.isclass(kind)
     and issubclass(kind, AbstractOptimizer)
     and not inspect.isabstract(kind)

@@ -1,23 +1,35 @@
-"""Flows: one file each."""
+"""Flows: a file each. One is imported here and named in `__all__`; `flows` exports those."""
 
 import inspect
 
-from ._base import AbstractFlow as AbstractFlow
-from ._base import AbstractSteppedFlow as AbstractSteppedFlow
-from ._point import AbstractPointFlow as AbstractPointFlow
-from ._stochastic import AbstractStochasticFlow as AbstractStochasticFlow
-from .central import CentralFlow as CentralFlow
-from .gradient import GradientFlow as GradientFlow
-from .intrinsic import IntrinsicFlow as IntrinsicFlow
-from .modified import ModifiedFlow as ModifiedFlow
-from .principal import PrincipalFlow as PrincipalFlow
-from .reshuffling import ReshufflingFlow as ReshufflingFlow
-from .rod import RodFlow as RodFlow
-from .stochastic import StochasticModifiedFlow as StochasticModifiedFlow
+from ._base import AbstractFlow, AbstractSteppedFlow
+from ._point import AbstractPointFlow
+from ._stochastic import AbstractStochasticFlow
+from .central import CentralFlow
+from .gradient import GradientFlow
+from .intrinsic import IntrinsicFlow
+from .modified import ModifiedFlow
+from .principal import PrincipalFlow
+from .reshuffling import ReshufflingFlow
+from .rod import RodFlow
+from .stochastic import StochasticModifiedFlow
 
-# Every flow there is, for the remedy of an error, the command line, colours and the tests.
+__all__ = [
+    "AbstractFlow",
+    "AbstractPointFlow",
+    "AbstractSteppedFlow",
+    "AbstractStochasticFlow",
+    "CentralFlow",
+    "GradientFlow",
+    "IntrinsicFlow",
+    "ModifiedFlow",
+    "PrincipalFlow",
+    "ReshufflingFlow",
+    "RodFlow",
+    "StochasticModifiedFlow",
+]
+
+# For the remedy of an error, the command line, colours and the tests.
 FLOWS: tuple[type[AbstractFlow], ...] = tuple(
-    kind
-    for kind in list(globals().values())
-    if inspect.isclass(kind) and issubclass(kind, AbstractFlow) and not inspect.isabstract(kind)
+    kind for kind in map(globals().__getitem__, __all__) if not inspect.isabstract(kind)
 )
