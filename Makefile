@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test slow lint format notebooks benchmark docs clean
+.PHONY: demo test slow lint format notebooks benchmark docs wheel clean
 
 ## Compare flows with gradient descent on real data: prints the table, writes demo.png and demo.npz
 demo: $(VENV)/examples
@@ -40,6 +40,14 @@ benchmark: $(VENV)/test
 ## Build the documentation into docs/_build; executes the tutorials that `make notebooks` has not
 docs: $(VENV)/docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+
+## Build sdist and wheel into dist; run README's first example with nothing but the wheel installed
+wheel: $(VENV)/wheel
+	rm -rf dist $(VENV)-wheel
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet dist/*.whl
+	cd $(VENV)-wheel && bin/python -W error ../tests/readme_example.py
 
 clean:
 	rm -rf .venv* docs/_build docs/jupyter_execute docs/tutorials build dist .ruff_cache
