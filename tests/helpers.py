@@ -1,5 +1,6 @@
 """What several test files share: comparison of trees, and losses with known derivatives."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
@@ -46,6 +47,33 @@ class Momentum(flows.AbstractOptimizer):
 
     def params(self, state):
         return state
+
+
+class Clock(flows.AbstractFlow):
+    """A flow that depends on time alone: y' = t, so y = y0 + (t^2 - t0^2) / 2."""
+
+    models = (flows.GradientDescent,)
+    every: int = eqx.field(static=True, default=1)
+
+    @property
+    def name(self):
+        return "Clock"
+
+    @property
+    def stride(self):
+        return self.every
+
+    def init(self, problem, params):
+        return params
+
+    def vector_field(self, problem):
+        return lambda t, y, args: jnp.broadcast_to(t, y.shape)
+
+    def params(self, y):
+        return y
+
+    def diagnostics(self, problem, y):
+        return {"first": y[0]}
 
 
 def quartic(x):

@@ -1,11 +1,16 @@
 """The central flow: closed forms at the edge, the page of problem P2, and how it fails."""
 
+import itertools as it
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import flows
+from flows._problem import make_problem
+from flows.curvature.eigenpairs.tracking import TrackedEigenpairs
+from flows.vector_fields._oscillation import Metric, _stiffening, mean_squares, oscillation
 
 H, C = 0.1, 0.3
 
@@ -123,6 +128,90 @@ def test_rmsprop_in_closed_form():
     np.testing.assert_allclose(variance, eta**2 / 4, rtol=1e-3)
     np.testing.assert_allclose(flow.diagnostics["sharpness"][-1], 2, rtol=1e-6)
     assert flow.ts[-1] == 800
+    # Before the edge four of Euler's steps each, by hand; the sharpness tells the moment.
+    x, nu, expected = 0.3, 0.01 * 1.5**2, []
+    for step in range(40):
+        if step % 4 == 0:
+            expected.append([x, 5 * eta / nu**0.5])
+        rate = 0.01 / 0.99 * ((5 * x) ** 2 - nu)
+        x, nu = x - eta * 5 * x / nu**0.5 / 4, nu + rate / 4
+    found = np.stack([flow.params[:10, 0], flow.diagnostics["sharpness"][:10]], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [flows.RMSProp, flows.ScalarRMSProp])
+def test_the_oscillation_keeps_what_is_at_the_edge_there(kind):
+    """Two of three directions: how the slack 2 P - H changes, by differences in NumPy."""
+    eta, beta, eps, dt = 0.1, 0.8, 0.02, 0.25
+    optimizer = kind(eta, beta, eps)
+    slope, scalar = np.array([0.12, -0.08, 0.1]), kind is flows.ScalarRMSProp
+    nu = np.array(0.05) if scalar else np.array([0.05, 0.02, 0.09])
+    P = lambda nu: (np.sqrt(nu) + eps) / eta * np.ones(3)  # noqa: E731
+    # H = 2 P - c w w^T at the origin is critical in all that is normal to w.
+    w = np.array([2.0, 1.0, -1.0]) / 6**0.5
+    cubic = np.random.default_rng(4).normal(size=(3, 3, 3))
+    cubic = sum(np.transpose(cubic, axes) for axes in it.permutations(range(3)))
+    H = 2 * np.diag(P(nu)) - 1.5 * np.outer(w, w)
+
+    def loss(x, data):
+        H, slope, cubic = data
+        return x @ slope + x @ H @ x / 2 + jnp.einsum("ijk,i,j,k", cubic, x, x, x) / 6
+
+    data = tuple(map(jnp.asarray, (H, slope, cubic)))
+    normal = np.linalg.svd(w[None])[2][1:]
+    # Rows that are orthonormal in the metric; and what is not critical, below the edge.
+    root = np.sqrt(P(nu))
+    Q = np.linalg.qr((normal * root).T)[0].T
+    U = np.concatenate([Q / root, np.zeros((1, 3))])
+    images = U @ H
+
+    def change(X):
+        """Of the slack, per step."""
+
+        def after(step):
+            squares = slope**2 + np.diag(images.T @ X @ images)
+            rate = (1 - beta) / beta * ((squares.sum() if scalar else squares) - nu)
+            force = slope + np.einsum("ijk,ij->k", cubic, U.T @ X @ U) / 2
+            moved = -step * force / P(nu)
+            later = np.diag(P(nu + step * rate)), H + np.einsum("ijk,k->ij", cubic, moved)
+            return np.stack([2 * U @ later[0] @ U.T, -U @ later[1] @ U.T])
+
+        # The moment's part and the Hessian's; the step is the cube root of rounding.
+        return (after(1e-5) - after(-1e-5)) / 2e-5
+
+    rows = jnp.asarray(np.concatenate([Q, np.zeros((1, 3))]))
+    yes, zero = jnp.asarray(True), jnp.asarray(0)
+    two, none = jnp.asarray(2), jnp.zeros(3)
+    tracked = TrackedEigenpairs(
+        rows, 2 * rows, jnp.array([2.0, 2, 0]), none, two, two, yes, yes, zero, zero
+    )
+
+    @jax.jit
+    def tell(origin, data, U, images, tracked):
+        problem, _ = make_problem(loss, origin, optimizer, data)
+        metric = Metric(problem, origin, jnp.asarray(nu))
+        found = oscillation(problem, metric, tracked, lambda directions: metric.gradient, dt)
+        return *_stiffening(problem, metric, U, images), found, mean_squares(metric.gradient, found)
+
+    of_drift, of_pairs, found, predicted = tell(jnp.zeros(3), data, U, images, tracked)
+    np.testing.assert_allclose(of_drift, change(np.zeros((3, 3)))[0], rtol=1e-6, atol=1e-9)
+    for seed in range(3):
+        X = np.random.default_rng(seed).normal(size=(3, 3))
+        X = X + X.T
+        lifted = np.einsum("ijkl,kl->ij", of_pairs, X)
+        difference = (change(X) - change(-X))[0] / 2
+        np.testing.assert_allclose(lifted, difference, rtol=1e-6, atol=1e-9)
+
+    # All of it: with the X that is found, what oscillates stays at the edge to first order.
+    X = np.asarray(found.covariance)
+    slack = np.sum(change(X), axis=0)[:2, :2]
+    size = np.linalg.norm(np.sum(change(np.zeros((3, 3))), axis=0))
+    assert np.linalg.eigvalsh(X[:2, :2])[1] > 1e-3
+    assert np.linalg.eigvalsh(X[:2, :2])[0] >= -1e-12
+    assert np.linalg.eigvalsh(slack)[0] > -1e-6 * size
+    assert np.linalg.norm(X[:2, :2] @ slack) < 1e-6 * size * np.linalg.norm(X)
+    squares = slope**2 + np.diag(images.T @ X @ images)
+    np.testing.assert_allclose(predicted, squares, rtol=1e-12)
 
 
 def two_directions(p):

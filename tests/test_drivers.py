@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
-from helpers import assert_close, quartic, rosenbrock, tanh_network
+from helpers import Clock, assert_close, quartic, rosenbrock, tanh_network
 
 import flows
 
@@ -274,32 +274,6 @@ def test_vector_field_of_any_tree():
         {"a": jnp.array(-1.5 * 1.3), "b": [jnp.array([-1.1, 2.2])]},
         rtol=1e-14,
     )
-
-
-class Clock(flows.AbstractFlow):
-    """A flow that depends on time alone: y' = t, so y = y0 + (t^2 - t0^2) / 2."""
-
-    models = (flows.GradientDescent,)
-
-    @property
-    def name(self):
-        return "Clock"
-
-    @property
-    def stride(self):
-        return 1
-
-    def init(self, problem, params):
-        return params
-
-    def vector_field(self, problem):
-        return lambda t, y, args: jnp.broadcast_to(t, y.shape)
-
-    def params(self, y):
-        return y
-
-    def diagnostics(self, problem, y):
-        return {"first": y[0]}
 
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])

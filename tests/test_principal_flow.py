@@ -12,6 +12,7 @@ from helpers import assert_close, rosenbrock
 from hypothesis import given, settings
 
 import flows
+from flows._problem import make_problem
 
 # Twelve products: small programs, and enough for every spectrum here.
 DENSE, KRYLOV = flows.Dense(), flows.Krylov(num_matvecs=12)
@@ -314,6 +315,17 @@ def test_diagnostics_on_a_quadratic():
         assert np.asarray(numbers["curvature_error"]).max() < 1e-12
         imaginary = np.linalg.norm(np.asarray(flow.params).imag, axis=1)
         assert np.asarray(numbers["imaginary_part"]) == pytest.approx(imaginary)
+
+
+def test_distance_from_the_singularity_at_a_complex_point():
+    """x^2/2 + x^3/6 at x = i, h = 1: the Hessian is 1 + i, so that 1 - h H has modulus 1."""
+    flow, optimizer = flows.PrincipalFlow(curvature=DENSE), flows.GradientDescent(1.0)
+    problem, x = make_problem(lambda x: x**2 / 2 + x**3 / 6, jnp.zeros(()), optimizer)
+    state = eqx.tree_at(lambda y: y.imaginary, flow.init(problem, x), jnp.ones(()))
+    numbers = jax.jit(lambda y: flow.diagnostics(problem, y))(state)
+    assert float(numbers["singularity_distance"]) == pytest.approx(1.0, rel=1e-14)
+    assert float(numbers["largest_h_lambda"]) == pytest.approx(1.0, rel=1e-14)
+    assert float(numbers["imaginary_part"]) == pytest.approx(1.0, rel=1e-14)
 
 
 def bowl_of_all(x):

@@ -55,6 +55,18 @@ def test_what_flows_ask_of_it(kind):
     np.testing.assert_allclose(rate, 0, atol=1e-15)
 
 
+@pytest.mark.parametrize("kind", [flows.RMSProp, flows.ScalarRMSProp])
+def test_the_rate_of_the_moment(kind):
+    """Where it has not settled; a decay of a half alone would not tell (1 - beta) / beta."""
+    square = jnp.array([3.0])
+    nu = jnp.ones(1) if kind is flows.RMSProp else jnp.ones(())
+    for decay, rate in ((0.5, 2.0), (0.8, 0.5), (0.2, 8.0)):
+        found = kind(0.1, decay).moment_rate(nu, square)
+        np.testing.assert_allclose(found, np.full(nu.shape, rate), rtol=1e-14)
+        # The step itself makes the same change, seen from the moment after it.
+        np.testing.assert_allclose(nu - found, (nu - (1 - decay) * 3) / decay, rtol=1e-14)
+
+
 def test_errors_teach():
     for option in ({"decay": 1.0}, {"decay": 0}, {"decay": 2.0}):
         with pytest.raises(flows.InvalidOptionError, match="must lie between 0 and 1"):

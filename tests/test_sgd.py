@@ -113,6 +113,29 @@ def test_momentum_and_weight_decay_are_those_of_optax():
     np.testing.assert_allclose(run(optimizer, 6).final_params, params, rtol=1e-13)
 
 
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_momentum_gathers_the_noise(repeats):
+    """By hand, on a loss of zero, with the noise that the run without momentum has shown."""
+    h, mu, decay, root = 0.4, 0.7, 0.3, np.array([[2.0, 0.5], [0.5, 1.0]])
+
+    def points(**options):
+        optimizer = flows.SGD(h, noise=root @ root, **options)
+        path = flows.iterate(lambda x: jnp.sum(0 * x), jnp.ones(2), optimizer, 6, key=KEY).params
+        return np.asarray(path)
+
+    noise = -np.diff(points(), axis=0) / h
+    normal = noise @ np.linalg.inv(root)
+    assert (np.abs(np.diff(normal, axis=0)) > 1e-3).all()  # another one at each step
+    x, v, expected = np.ones(2), np.zeros(2), [np.ones(2)]
+    for xi in noise:
+        for _ in range(repeats):
+            v = mu * v + xi + decay * x
+            x = x - h / repeats * v
+        expected.append(x)
+    found = points(momentum=mu, weight_decay=decay, repeats=repeats)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_the_same_batch_again():
     """Blocks of four steps of a quarter on one example: products of (1 - h a / 4)^4."""
 

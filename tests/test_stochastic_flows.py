@@ -169,6 +169,43 @@ def test_what_has_no_diffusion_says_so():
         )
 
 
+def test_a_path_that_leaves_the_model_says_so():
+    """On x^4/4 noise carries a path to where h lambda is 1, within a step and within a substep.
+
+    On the root of x, which is concave, a path ends where there is no loss: that is divergence.
+    """
+
+    def loss(x, convex):
+        root = jnp.sqrt(jnp.where(convex, 1.0, x))
+        return jnp.where(convex, x**4 / 4, root)
+
+    @jax.jit
+    @jax.vmap
+    def stopped(key, convex):
+        run = flows.solve(
+            loss,
+            jnp.array(0.5),
+            flows.SGD(0.5, noise=1.0),
+            flows.StochasticModifiedFlow("principal"),
+            20,
+            args=convex,
+            key=key,
+            save_params=False,
+            throw=False,
+        )
+        named = [run.result == flows.RESULTS.sharpness_beyond_one]
+        return *named, run.result == flows.RESULTS.diverged, run.last_step
+
+    convex = np.arange(128) < 64
+    beyond, diverged, steps = stopped(jr.split(KEY, 128), convex)
+    # The middle of the paths: that one of 64 is left within the edge after 20 steps is likely.
+    assert np.median(steps[convex]) < 20
+    assert (beyond == (steps < 20))[convex].all()
+    assert not diverged[convex].any()
+    assert (diverged == (steps < 20))[~convex].all()
+    assert diverged[~convex].sum() > 32
+
+
 # Weak orders, without sampling: on a circle, with expectations as Fourier series.
 
 POINTS = 48

@@ -1,10 +1,11 @@
 """Flows that model every second step: what is recorded at the others, in both modes."""
 
+import diffrax as dfx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_close, rosenbrock
+from helpers import Clock, assert_close, rosenbrock
 
 import flows
 
@@ -59,6 +60,25 @@ def test_per_step_it_starts_anew_at_every_second_iterate():
     summary = run.summary()["flows"][NAME]
     assert summary["median_relative_error"] == pytest.approx(np.median(relative))
     assert flow.last_step == 7
+
+
+def test_per_step_the_field_is_told_the_time_of_its_two_steps():
+    h, n = 0.1, np.arange(9)
+    # Nothing moves but the flow, by t^2 / 2: a step of the optimizer stays where it begins.
+    run = flows.compare(
+        lambda x: 0 * jnp.sum(x),
+        jnp.ones(2),
+        flows.GradientDescent(h),
+        Clock(every=2),
+        8,
+        mode="per_step",
+        solver=dfx.Tsit5(),  # quick to compile
+    )
+    since = np.maximum(n - 2, 0)
+    moved = np.where(n % 2 == 0, (h * n) ** 2 / 2 - (h * since) ** 2 / 2, 0)
+    assert_close(run.errors["Clock"], jnp.asarray(moved * 2**0.5), rtol=1e-9)
+    assert_close(run.trajectories["Clock"].diagnostics["first"], jnp.asarray(1 + moved), rtol=1e-9)
+    assert int(run.trajectories["Clock"].last_step) == 8
 
 
 def test_what_is_said_of_it(tmp_path):

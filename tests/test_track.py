@@ -94,6 +94,81 @@ def test_signs_follow_the_vectors(run, report):
         before = u
 
 
+def test_residuals_are_those_of_the_vectors(run):
+    tracker = flows.track(LOSS, learning_rate=H, k=K, args=DATA)
+    for step in (0, EVERY):
+        tracker.record(jax.tree.map(lambda leaf, n=step: leaf[n], run.params))
+    report = tracker.report()
+    vectors = jax.vmap(lambda v: jax.flatten_util.ravel_pytree(v)[0])(tracker._pairs.vectors)
+    vectors, A = np.asarray(vectors)[:K], np.asarray(DENSE(point(run, EVERY)))
+    true = np.linalg.norm(vectors @ A - report.eigenvalues[-1][:, None] * vectors, axis=1)
+    np.testing.assert_allclose(report.residuals[-1], true, atol=1e-13)
+    assert true.max() > 1e-12  # more than rounding: there is something to see
+
+
+def bowl(x, matrix):
+    return x @ matrix @ x / 2
+
+
+def test_every_second_step_has_its_own_rate_and_the_sign_that_was_followed():
+    """Two eigenvectors turn by 40 degrees a row and change places at each."""
+    tracker = flows.track(bowl, learning_rate=lambda n: 1 / (1 + n), k=2, every=2, args=np.eye(4))
+    x, expected = np.array([0.9, 0.2, 0.0, 0.0]), []
+    for row in range(10):
+        angle = np.deg2rad(40 * row)
+        turning = np.zeros((2, 4))
+        turning[:, :2] = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+        if row == 0:  # there the gradient decides
+            signs = np.sign(turning @ x)
+        values = np.array([3.0, 2.0] if row % 2 == 0 else [2.0, 3.0])
+        matrix = (turning.T * values) @ turning + np.diag([0, 0, 0.5, -1])
+        tracker.record(jnp.asarray(x), args=jnp.asarray(matrix))
+        tracker.record(jnp.asarray(-x), args=jnp.asarray(-matrix))  # not looked at
+        expected.append((signs * values * (turning @ x))[np.argsort(-values)])
+    report = tracker.report()
+    assert report.steps.tolist() == list(range(0, 20, 2))
+    np.testing.assert_allclose(report.learning_rates, 1 / np.arange(1, 21, 2), rtol=1e-15)
+    np.testing.assert_allclose(report.thresholds, 2 * np.arange(1, 21, 2), rtol=1e-15)
+    np.testing.assert_allclose(report.eigenvalues, np.tile([3.0, 2.0], (10, 1)), rtol=1e-12)
+    # A residual of 1e-6 of the scale, over a gap of 1.
+    np.testing.assert_allclose(report.gradient_components, expected, atol=1e-5)
+
+
+def by_hand(rates, eigenvalues, residuals):
+    """A report of these numbers, and the rest blank."""
+    rates, eigenvalues = np.asarray(rates), np.asarray(eigenvalues)
+    blank = jnp.ones(len(rates))
+    return flows.RegimeReport(
+        steps=jnp.arange(len(rates)),
+        learning_rates=jnp.asarray(rates),
+        loss=blank,
+        grad_norm=blank,
+        drift=blank,
+        eigenvalues=jnp.asarray(eigenvalues),
+        gradient_components=jnp.ones(eigenvalues.shape),
+        residuals=jnp.full(eigenvalues.shape, residuals),
+        converged=blank > 0,
+        matvecs=jnp.arange(len(rates)),
+        parameters=eigenvalues.shape[1],
+    )
+
+
+def test_a_residual_is_a_curvature_and_not_a_pure_number():
+    """At a threshold of h lambda: within h times the residual, whatever unit h is in."""
+    h, r = np.array([[100.0], [0.01]]), 1e-5
+    for code, threshold in enumerate((0.0, 1.0, 2.0)):
+        report = by_hand(h[:, 0], threshold / h + r * np.array([2, 0.5, -0.5, -2]), r)
+        codes = 2 * code + np.array([2, 1, 1, 0])
+        np.testing.assert_array_equal(report.regime_codes, [codes, codes])
+
+
+def test_rounding_is_relative():
+    """2 / h within a few roundings is the edge, and a part of 1e-9 more or less is not."""
+    h, eps = np.array([[1e6], [1e-6]]), np.finfo(float).eps
+    report = by_hand(h[:, 0], 2 / h * (1 + np.array([1e-9, 4 * eps, -4 * eps, -1e-9])), 0.0)
+    np.testing.assert_array_equal(report.regime_codes, [[6, 5, 5, 4]] * 2)
+
+
 def test_coefficients_and_regimes_are_those_of_stability_coefficients(run, report):
     row = 7
     params = jax.tree.map(lambda leaf: leaf[EVERY * row], run.params)

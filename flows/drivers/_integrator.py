@@ -212,9 +212,10 @@ def integrate(
     if ours:
         *_, stats["integration_error"] = solution.controller_state.inner_state  # pyright: ignore[reportOptionalMemberAccess]
     elif integrator.adaptive:
-        # Each accepted step's error estimate is below the tolerance, in root mean square.
+        # Each accepted step's error estimate is below the tolerance, in root mean square. That of
+        # the first is relative to the start, which is the largest point of a flow that decays.
         sizes = jax.vmap(norm)(solution.ys)
-        largest = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, norm(y)))
+        largest = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, 0), initial=norm(y))
         per_step = controller.atol * size(y) ** 0.5 + controller.rtol * largest
         stats["integration_error"] = accepted.astype(dt.dtype) * per_step
     mean_dt = ts[-1] / jnp.maximum(accepted, 1).astype(dt.dtype)

@@ -13,6 +13,7 @@ import lineax as lx
 from .._custom_types import Array, Integer, PyTree, Scalar
 from .._errors import InvalidOptionError, InvalidSolverError
 from .._problem import Problem
+from .._vectors import select
 from ..results import RESULTS
 from ..vector_fields import AbstractStochasticFlow
 from ._integrator import Leg
@@ -107,11 +108,7 @@ def step_noisily(
         noise_key = jr.fold_in(integrator.key, number)
 
         def move() -> tuple[PyTree[Any], Integer]:
-            after = _substeps(problem, flow, integrator.solver, y, noise_key, gap)
-            finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(after)]
-            good = jnp.all(jnp.stack(finite))
-            why = jax.lax.cond(good, lambda: jnp.zeros((), int), lambda: flow.failure(problem, y))
-            return after, why
+            return _substeps(problem, flow, integrator.solver, y, noise_key, gap)
 
         y, failure = jax.lax.cond(due, move, lambda: (y, failure))
         return (y, failure), (y, jnp.where(due, flow.substeps, 0))
@@ -125,31 +122,65 @@ def step_noisily(
 
 
 def _substeps(problem, flow, solver, y, key, gap):
-    """One optimizer step, in equal parts."""
+    """One optimizer step, in equal parts; the state, not a number where it failed, and why."""
     dt = gap / flow.substeps
     needs_area = isinstance(solver, dfx.AbstractSRK)
+    drift, none = flow.vector_field(problem), jnp.zeros((), int)
+
+    def field(t, state, args):
+        """The drift; and beside it, 1 where there is none although there is a gradient."""
+        y, _ = state
+        velocity = drift(t, y, args)
+        if not flow.failures:
+            return velocity, jnp.zeros_like(dt)
+        lost = _finite((y, problem.gradient(flow.params(y)))) & ~_finite(velocity)
+        return velocity, lost.astype(dt.dtype)
 
     def substep(y, number):
         keys = jr.split(jr.fold_in(key, number))
+        still = jnp.zeros_like(dt)
 
         def noise(key, scale):
             image = flow.diffusion(problem, y, flow.draw(problem, y, key))
-            return jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, image)
+            return jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, image), still
 
         increment = noise(keys[0], jnp.sqrt(dt))
         # The area is independent of the increment, with a twelfth of its variance.
         area = noise(keys[1], jnp.sqrt(dt / 12)) if needs_area else increment
+        state = (y, still)
         # The noise is that of the parameters already: what multiplies it is 1.
-        one = lx.DiagonalLinearOperator(jax.tree.map(jnp.ones_like, y))
+        one = lx.DiagonalLinearOperator(jax.tree.map(jnp.ones_like, state))
         path = _Frozen(increment, area)
         terms = dfx.MultiTerm(
-            dfx.ODETerm(flow.vector_field(problem)),
-            dfx.ControlTerm(lambda t, y, args: one, path),  # pyright: ignore[reportCallIssue]
+            dfx.ODETerm(field),
+            dfx.ControlTerm(lambda t, state, args: one, path),  # pyright: ignore[reportCallIssue]
         )
         zero = jnp.zeros_like(dt)
-        state = solver.init(terms, zero, dt, y, problem.args)
-        y, *_ = solver.step(terms, zero, dt, y, problem.args, state, made_jump=False)
-        return y, None
+        own = solver.init(terms, zero, dt, state, problem.args)
+        state, *_ = solver.step(terms, zero, dt, state, problem.args, own, made_jump=False)
+        return state
 
-    y, _ = jax.lax.scan(substep, y, jnp.arange(flow.substeps))
-    return y
+    def advance(carry, number):
+        """Stay at the last state that is finite: there, or on the way from there, it failed."""
+        y, made, lost = carry
+        after, now = substep(y, number)
+        going = made == number
+        good = going & _finite(after)
+        lost = jnp.where(going, now != 0, lost)
+        return (select(good, after, y), made + good.astype(made.dtype), lost), None
+
+    (y, made, lost), _ = jax.lax.scan(
+        advance, (y, none, jnp.asarray(False)), jnp.arange(flow.substeps)
+    )
+    good = made == flow.substeps
+
+    def why():
+        there = flow.failure(problem, y)
+        return jnp.where(there > 0, there, lost.astype(there.dtype))
+
+    failure = jax.lax.cond(good, lambda: none, why) if flow.failures else none
+    return jax.tree.map(lambda leaf: jnp.where(good, leaf, jnp.nan), y), failure
+
+
+def _finite(y):
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(y)]))

@@ -22,7 +22,8 @@ class AbstractStochasticFlow(AbstractFlow):
     the noise is.
 
     Attributes:
-        failures: Names of `flows.RESULTS` for what `failure` counts.
+        failures: Names of `flows.RESULTS` for what `failure` counts; the first for a drift that is
+            no number.
         substeps: How many substeps make one optimizer step.
     """
 

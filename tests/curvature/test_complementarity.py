@@ -293,6 +293,36 @@ def test_an_own_tolerance():
     assert float(fine.residual) <= 1e-13
 
 
+def test_what_is_said_of_a_rough_solution_is_true():
+    """The two parts of the residual in NumPy, where an early end leaves something of both."""
+    rng, parts, verdicts = np.random.default_rng(12), [], []
+    cases = [problem(kind, 5, rng) for kind in KINDS for _ in range(3)]
+    # No solution: the first direction is not lifted.
+    cases += [(symmetric(rng, 5) - np.eye(5), np.pad(gram(rng, 4, 30), ((1, 0),) * 4))] * 2
+    for A, B in cases:
+        for tolerance in (0.5, 0.1, 1e-2, 1e-4):
+            solution = solve(A, B, tolerance=tolerance)
+            X = np.asarray(solution.X)
+            slack = A + apply(B, X)
+            scale = np.linalg.norm(A)
+            below = np.linalg.norm(np.minimum(np.linalg.eigvalsh(slack), 0)) / scale
+            product = np.linalg.norm(X @ slack) / (np.linalg.norm(X) or 1) / scale
+            exact = max(below, product)
+            # Rounding is that of B[X]: B may be large where A is small.
+            rounding = 1e-14 * (1 + np.linalg.norm(B) * np.linalg.norm(X) / scale)
+            np.testing.assert_allclose(solution.residual, exact, rtol=1e-9, atol=rounding)
+            assert bool(solution.converged) == (exact <= tolerance)
+            assert np.linalg.eigvalsh(X)[0] >= -1e-14 * np.linalg.norm(X)
+            parts.append((below, product))
+            verdicts.append(bool(solution.converged))
+    below, product = np.array(parts).T
+    # Each part is at times the larger one, and there are rough solutions and failures.
+    assert (below > 1.2 * product).any()
+    assert (product > 1.2 * below).any()
+    assert (np.maximum(below, product)[verdicts] > 1e-3).any()
+    assert not all(verdicts)
+
+
 @pytest.mark.parametrize(
     ("A", "B", "active", "message"),
     [

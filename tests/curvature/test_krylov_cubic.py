@@ -71,11 +71,12 @@ def iterates():
     ],
 )
 def test_against_the_closed_form(branch, curvature, allowed, iterates):
-    # Of the rates the largest eigenvalue is at 0.5, 1.7 and 2.1.
+    # Of the rates the largest eigenvalue is at 0.3, 0.5, 1.7 and 2.1. At 0.3, for the later point,
+    # all that the estimate has to tell is what the skipped pairs would have been.
     hessian = jax.jit(jax.hessian(NETWORK))
     for x in iterates:
         sharpness = float(jnp.linalg.eigvalsh(hessian(x))[-1])
-        for z in (0.5, 1.7, 2.1):
+        for z in (0.3, 0.5, 1.7, 2.1):
             h = jnp.asarray(z / sharpness)
             expected, image = term(NETWORK, x, h, branch, flows.Dense())
             found, estimated = term(NETWORK, x, h, branch, curvature)
@@ -83,9 +84,8 @@ def test_against_the_closed_form(branch, curvature, allowed, iterates):
             assert error < allowed * float(jnp.linalg.norm(expected))
             # The estimate is of the whole field.
             size = float(jnp.linalg.norm(image.value))
-            assert error < 30 * size * float(estimated.error)
             if curvature.nodes == "auto":
-                assert size * float(estimated.error) < 30 * error
+                assert error / 10 < size * float(estimated.error) < 10 * error
                 assert int(estimated.matvecs) < 400
 
 

@@ -153,6 +153,19 @@ def test_no_convergence_is_no_success():
         )
 
 
+def test_the_largest_residual_counts_and_not_the_last():
+    """Five eigenvalues of 1e8 are known to their rounding, the last one, decoupled, exactly."""
+    matrix = np.zeros((6, 6))
+    matrix[:5, :5] = with_spectrum(1e8 * np.arange(1, 6))
+    find = ft.partial(flows.top_eigenpairs, quadratic, jnp.zeros(6), 6, args=jnp.asarray(matrix))
+    with pytest.raises(flows.RunFailedError, match="not all eigenpairs converged") as failed:
+        find(rtol=1e-17)
+    pairs = failed.value.partial
+    assert not bool(pairs.converged)
+    assert 1e8 * float(pairs.residuals[-1]) < float(pairs.residuals.max())
+    assert f"the largest residual is {float(pairs.residuals.max()):.1e}." in str(failed.value)
+
+
 @pytest.mark.parametrize(
     "shapes", [[(1000, 700)], [(700_001,)], [(300_000, 2), (5,), ()], [(3, 40, 5000)]]
 )
@@ -280,28 +293,40 @@ def test_tracking_with_fewer_dimensions_than_vectors(n):
     np.testing.assert_allclose(states.values[-1, 0], 2.0, rtol=1e-12)
 
 
+@jax.jit
+def track_diagonals(diagonals, vectors):
+    """Along diagonal matrices, whose eigenvectors never turn, from these vectors."""
+    state = start_tracking(lambda v: diagonals[0] * v, vectors[0], len(vectors), 2.0)
+    state = eqx.tree_at(lambda s: s.vectors, state, vectors)
+
+    def step(state, diagonal):
+        state = track(lambda v: diagonal * v, state, 2.0)
+        return state, (state.values, state.above(2.0), state.converged & state.complete)
+
+    return jax.lax.scan(step, state, diagonals)[1]
+
+
 def test_a_direction_that_nothing_leads_to_is_found():
-    """A diagonal matrix: the eigenvectors never turn, and one that rises is orthogonal to all."""
-    n = 100
+    """As good a state as can be, and blind: everything but one vector is zero."""
+    diagonals = np.zeros((60, 100))
+    diagonals[:, 3], diagonals[:, 50] = 2.0, 2.5 * np.linspace(0, 1, 60)
+    found, _, _ = track_diagonals(jnp.asarray(diagonals), jnp.zeros((6, 100)).at[0, 3].set(1.0))
+    np.testing.assert_allclose(found[-5:, 0], diagonals[-5:, 50], rtol=1e-10)
 
-    @jax.jit
-    def run():
-        values = lambda t: jnp.zeros(n).at[3].set(2.0).at[50].set(2.5 * t)  # noqa: E731
-        first = values(0.0)
-        state = start_tracking(lambda v: first * v, jnp.zeros(n), 6, 2.0)
-        # As good a state as can be, and blind: everything but one vector is zero.
-        blind = jnp.zeros((6, n)).at[0, 3].set(1.0)
-        state = eqx.tree_at(lambda s: s.vectors, state, blind)
 
-        def step(state, t):
-            diagonal = values(t)
-            state = track(lambda v: diagonal * v, state, 2.0)
-            return state, state.values[0]
-
-        return jax.lax.scan(step, state, jnp.linspace(0, 1, 60))[1]
-
-    found = run()
-    np.testing.assert_allclose(found[-5:], 2.5 * np.linspace(0, 1, 60)[-5:], rtol=1e-10)
+def test_a_fourth_eigenvalue_beside_three_exact_eigenvectors_is_found():
+    """Blind in full: the guards are eigenvectors too, so that no product leads out of the block."""
+    diagonals = np.zeros((60, 100))
+    diagonals[:, [3, 7, 20]] = [2.4, 2.3, 2.2]
+    diagonals[:, [60, 61, 62]] = [-0.1, -0.2, -0.3]
+    diagonals[:, 50] = np.linspace(-0.5, 2.6, 60)
+    known = jnp.zeros((6, 100)).at[jnp.arange(6), jnp.array([3, 7, 20, 60, 61, 62])].set(1.0)
+    found, above, settled = track_diagonals(jnp.asarray(diagonals), known)
+    assert bool(settled.all())
+    np.testing.assert_array_equal(above.sum(axis=1), (diagonals > 2).sum(axis=1))
+    near = diagonals[:, 50] > 1.8
+    expected = np.sort(diagonals[near], axis=1)[:, :-5:-1]
+    np.testing.assert_allclose(found[near, :4], expected, rtol=1e-10)
 
 
 def test_message_for_a_size():

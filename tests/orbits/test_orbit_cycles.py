@@ -143,17 +143,18 @@ def copies(tree, curvatures):
     return jnp.sum(curvatures * (tree["x"] ** 2 - 1) ** 2) / 4
 
 
-def test_many_parameters_without_a_matrix():
+RATES = np.linspace(1.02, 1.22, 600)  # multipliers from 0.84 down to -0.86
+
+
+@pytest.fixture(scope="module")
+def cycle_of_many():
+    start, optimizer = {"x": jnp.full(600, 1.12)}, flows.GradientDescent(1.0)
+    return flows.find_cycle(copies, start, optimizer, 2, args=jnp.asarray(RATES), k=4)
+
+
+def test_many_parameters_without_a_matrix(cycle_of_many):
     """Copies of the double well with rates of their own: the multipliers are known one by one."""
-    h = np.linspace(1.06, 1.22, 600)
-    cycle = flows.find_cycle(
-        copies,
-        {"x": jnp.full(600, 1.12)},
-        flows.GradientDescent(1.0),
-        2,
-        args=jnp.asarray(h),
-        k=2,
-    )
+    h, cycle = RATES, cycle_of_many
     assert bool(cycle.converged)
     assert bool(cycle.stable)
     high = (np.sqrt((3 + h) / h) + np.sqrt((h - 1) / h)) / 2
@@ -161,6 +162,25 @@ def test_many_parameters_without_a_matrix():
     largest = np.max(np.abs(9 - 2 * (1 + h) ** 2))
     assert abs(cycle.multipliers[0]) == pytest.approx(largest, abs=3e-3)
     assert abs(abs(cycle.multipliers[0]) - largest) <= float(cycle.multiplier_residuals[0]) + 1e-12
+
+
+def test_multipliers_and_their_residuals_by_numpy(cycle_of_many):
+    """Ritz values from the same 48 products, and ``|M v - mu v|`` of their vectors themselves."""
+    exact = 9 - 2 * (1 + RATES) ** 2
+    column = np.asarray(jax.random.normal(jax.random.key(0), (600,)))
+    basis = np.empty((600, 0))
+    for _ in range(48):
+        for _ in range(2):
+            column = column - basis @ (basis.T @ column)
+        basis = np.column_stack([basis, column / np.linalg.norm(column)])
+        column = exact * basis[:, -1]
+    values, inner = np.linalg.eigh(basis.T @ (exact[:, None] * basis))
+    vectors = basis @ inner
+    true = np.linalg.norm(exact[:, None] * vectors - vectors * values, axis=0)
+    order = np.argsort(-np.abs(values))[:4]
+    np.testing.assert_allclose(cycle_of_many.multipliers, values[order], atol=1e-9)
+    np.testing.assert_allclose(cycle_of_many.multiplier_residuals, true[order], rtol=1e-5)
+    assert true[order].min() > 1e-6  # they are not converged
 
 
 @pytest.mark.parametrize(

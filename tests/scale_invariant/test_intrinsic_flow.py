@@ -8,6 +8,8 @@ import pytest
 import scipy.special
 
 import flows
+from flows._problem import make_problem
+from flows.vector_fields.intrinsic import IntrinsicState
 
 LAWS = flows.scale_invariant
 ETA, DECAY, SIGMA = 0.1, 0.5, 1.3
@@ -52,6 +54,42 @@ def test_isotropic_noise_without_a_loss():
     cosines = LAWS.mean_alignment(2.0, ETA, DECAY, length, steps, model="sde")
     u = np.asarray(w)[:, 0] / np.linalg.norm(w, axis=1)
     assert abs(u.mean() - float(cosines[steps])) < 5 * u.std() / np.sqrt(paths)
+
+
+def test_the_noise_is_that_of_the_norm_in_the_middle_of_a_substep():
+    """By hand at one state: |w|^4 solves a linear equation, whatever the direction does."""
+    rng = np.random.default_rng(5)
+    data, ray, fourth, h = rng.normal(size=(7, 3)), np.array([0.9, -0.6, 0.8]), 1.7, 0.5
+    draws = rng.normal(size=7)
+    unit = ray / np.linalg.norm(ray)
+    # At a unit vector the gradients are the tangential parts; a batch has two of seven examples.
+    gradients = data - np.outer(data @ unit, unit)
+    deviations = gradients - gradients.mean(axis=0)
+    c = (7 - 2) / (2 * (7 - 1))
+    trace = c * np.mean(np.sum(deviations**2, axis=1))
+    noise = np.sqrt(c / 7) * draws @ deviations
+
+    @jax.jit
+    def diffusion(decay, state):
+        found = []
+        for substeps in (1, 3):
+            flow = flows.IntrinsicFlow(substeps)
+            sgd = flows.SGD(h, batch_size=2, sampling="no replacement", weight_decay=decay)
+            problem, _ = make_problem(along, state.ray, sgd, jnp.asarray(data))
+            found.append(flow.diffusion(problem, state, (jnp.asarray(draws), None)))
+        return found
+
+    state = IntrinsicState(jnp.asarray(ray), jnp.log(fourth) / 2)
+    for decay in (0.0, 0.8):
+        for substeps, found in zip((1, 3), diffusion(decay, state), strict=True):
+            t = h / substeps / 2
+            # d |w|^4 / dt = -4 lambda |w|^4 + 2 h Tr Sigma
+            x = 4 * decay * t
+            grown = (1 - np.exp(-x)) / (4 * decay) if decay else t
+            middle = np.exp(-x) * fourth + 2 * h * trace * grown
+            expected = np.sqrt(h / middle) * noise * np.linalg.norm(ray)
+            np.testing.assert_allclose(found.ray, expected, rtol=1e-12)
+            assert float(found.log_square) == 0
 
 
 def test_the_stationary_law_on_the_circle():

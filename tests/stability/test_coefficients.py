@@ -122,6 +122,22 @@ def test_regimes():
     assert np.isfinite(at.alpha).all()
 
 
+def test_regimes_in_any_unit():
+    """Rounding is relative to the largest eigenvalue, be the rates a million or a millionth."""
+    v = np.cos(np.arange(6)) / np.linalg.norm(np.cos(np.arange(6)))
+    basis = np.eye(6) - 2 * np.outer(v, v)
+    z = np.array([3.0, 2 + 1e-9, 2.0, 2 - 1e-9, 1.0, 0.0])
+    for h in (1e6, 1e-6):
+        matrix = jnp.asarray((basis * z / h) @ basis)
+        optimizer = flows.GradientDescent(h)
+        at = stability_coefficients(full_bowl, jnp.ones(6), optimizer, args=matrix)
+        assert at.regime_codes.tolist() == [6, 6, 5, 4, 3, 1]
+
+
+def full_bowl(x, matrix):
+    return x @ matrix @ x / 2
+
+
 def test_next_to_a_threshold_is_not_on_it():
     loss = lambda x: bowl(x, jnp.array([2 + 1e-9, 2 - 1e-9, 1 + 1e-9, 1 - 1e-9, 1e-9, -1e-9]))  # noqa: E731
     at = stability_coefficients(loss, jnp.ones(6), flows.GradientDescent(1.0))
@@ -315,6 +331,10 @@ def test_many_parameters(dtype):
     assert float(at.residuals.max()) < asked
     assert np.allclose(at.eigenvalues, [5, 3, 3, 1.5], rtol=40 * eps)
     u = np.concatenate([at.eigenvectors["a"], at.eigenvectors["b"].reshape(4, -1)], axis=1)
+    u = u.astype(float)
+    image = (u @ vectors * SPECTRUM) @ vectors.T
+    true = np.linalg.norm(image - np.asarray(at.eigenvalues, float)[:, None] * u, axis=1)
+    assert np.allclose(at.residuals, true, rtol=1e-3, atol=40 * eps)
     inside = vectors[:, -4:]  # the double eigenvalue has a plane, not two vectors
     assert np.allclose(u @ u.T, np.eye(4), atol=100 * eps)
     gap = 1.0  # from 1.5 down to 0.5, the closest of the others
@@ -363,8 +383,9 @@ def test_table():
     few = stability_coefficients(loss, jnp.ones(15), flows.GradientDescent(0.5), 2)
     assert "2 of 15 directions" in str(few)
     assert "more" not in str(few)
-    doubtful = eqx.tree_at(lambda at: at.residuals, few, jnp.array([0.0, 1e-3]))
-    assert "the largest residual is 1.0e-03: not all eigenpairs have converged" in str(doubtful)
+    for residuals in ([0.0, 1e-3], [1e-3, 0.0]):
+        doubtful = eqx.tree_at(lambda at: at.residuals, few, jnp.array(residuals))
+        assert "the largest residual is 1.0e-03: not all eigenpairs have converged" in str(doubtful)
 
 
 def test_messages():

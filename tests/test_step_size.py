@@ -1,0 +1,82 @@
+"""The default step-size control, and the value of the error estimate that a run reports."""
+
+import diffrax as dfx
+import jax.numpy as jnp
+import pytest
+from helpers import assert_close
+
+import flows
+
+FLOW = flows.GradientFlow()
+COPIES = 100  # of one problem: what is measured in root mean square is that of one
+
+
+def parabola(x):
+    return jnp.sum(x**2) / 2
+
+
+def test_the_estimate_is_the_sum_over_the_steps_of_the_solver(monkeypatch):
+    """Heun's method on x' = -x differs from Euler's by dt^2 x / 2 in a step."""
+    monkeypatch.setattr("flows.drivers._solve.LONGEST", 2)
+    h = 2e-8  # dt^2 / 2 is then less than the rounding that is allowed: one step of the solver each
+    run = flows.solve(
+        parabola, jnp.ones(COPIES), flows.GradientDescent(h), FLOW, 6, solver=dfx.Heun()
+    )
+    assert int(run.stats["num_accepted_steps"]) == 6
+    # The difference is one of numbers that agree to 2e-8: its rounding is 1e-8 of it.
+    expected = COPIES**0.5 * 6 * h**2 / 2
+    assert float(run.stats["integration_error"]) == pytest.approx(expected, rel=1e-6, abs=0)
+
+
+def test_the_estimate_with_a_controller_of_ones_own():
+    """The accepted steps times the tolerance, which is one of the root mean square."""
+    for rtol, atol in ((0.0, 1e-6), (1e-6, 0.0)):
+        run = flows.solve(
+            parabola,
+            jnp.ones(COPIES),
+            flows.GradientDescent(1.0),
+            FLOW,
+            2,
+            solver=dfx.Bosh3(),
+            stepsize_controller=dfx.PIDController(rtol=rtol, atol=atol),
+            dt0=0.5,  # too long for the first step
+        )
+        assert int(run.stats["num_rejected_steps"]) > 0
+        # Relative to the start, which is the largest point of the run.
+        expected = int(run.stats["num_accepted_steps"]) * 1e-6 * COPIES**0.5
+        assert float(run.stats["integration_error"]) == pytest.approx(expected, rel=1e-12)
+
+
+def ending(x, unit):
+    """The flow x' = 1 + 3/2 sqrt(1 - x) gets to 1, after 4/3 - 8/9 log(5/2) = 0.52, and no further.
+
+    So where the loss is measured in this unit.
+    """
+    return unit * jnp.sum((1 - x) ** 1.5 - x)
+
+
+def test_the_steps_of_the_solver_do_not_depend_on_the_unit_of_the_loss():
+    h = 0.1
+    runs = [
+        flows.solve(
+            ending,
+            jnp.zeros(1),
+            flows.GradientDescent(h / unit),
+            FLOW,
+            8,
+            args=jnp.asarray(unit),
+            throw=False,
+        )
+        for unit in (2.0**-10, 1.0, 2.0**10)  # powers of two, which round to nothing
+    ]
+    for run in runs:
+        # Given up after as many steps, too.
+        assert run.result == flows.RESULTS.flow_ended
+        assert int(run.last_step) == 5
+        assert_close(run.params, runs[1].params, rtol=1e-15)
+        assert_close(run.stats, runs[1].stats, rtol=1e-15)
+    # Of the steps that were rejected, there at the end, the estimate says nothing: no accepted one
+    # has an error above 1e-11 of the optimizer's step, where it is longest, and rounding.
+    assert int(run.stats["num_rejected_steps"]) > 0
+    most = int(run.stats["num_accepted_steps"]) * (1e-11 * 2.5 * h + 1e-15)
+    assert 0 < float(run.stats["integration_error"]) <= most
