@@ -11,7 +11,7 @@ from flows.optimizers import OPTIMIZERS
 from flows.vector_fields import FLOWS
 
 BIBLIOGRAPHY = pathlib.Path(flows.__file__).parent.parent / "docs" / "bibliography.md"
-ENTRIES = {entry for kind in (*FLOWS, *OPTIMIZERS) for entry in kind.references}
+ENTRIES = sorted({entry for kind in (*FLOWS, *OPTIMIZERS) for entry in kind.references})
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
