@@ -182,6 +182,14 @@ def test_a_search_without_an_answer_says_so():
     assert str(found).startswith("not found: the equations are still missed by")
 
 
+def test_a_multiplier_that_only_ascent_has_is_refused():
+    """On x^2/2 it is 1 - h, which is 2 at h = -1."""
+    found = flows.find_bifurcation(lambda x: x**2 / 2, jnp.array(0.0), 0.5, 1, 2.0)
+    assert float(found.learning_rate) == pytest.approx(-1, abs=1e-12)
+    assert not bool(found.converged)
+    assert str(found).startswith("not found: the search led to the learning rate -1, which is not")
+
+
 class TwoPart(flows.AbstractOptimizer):
     """Descent that also counts; so its state is not the parameters."""
 
