@@ -103,6 +103,28 @@ def test_what_is_saved_can_be_loaded(which, request, tmp_path):
     assert str(again) == str(run)
 
 
+def test_every_end_comes_back_from_a_file(run, tmp_path):
+    """A comparison that failed in part: each flow with a code of its own."""
+    codes = [getattr(flows.RESULTS, name) for name in flows.RESULTS._name_to_item]
+    flow = run.trajectories["GradientFlow"]
+    ended = {
+        str(place): eqx.tree_at(
+            lambda t: (t.result, t.last_step), flow, (code, jnp.asarray(place % 9))
+        )
+        for place, code in enumerate(codes)
+    }
+    parted = flows.Comparison(
+        run.iterates, ended, dict.fromkeys(ended, run.errors["GradientFlow"]), "per_step", ()
+    )
+    again = flows.load(parted.save(tmp_path / "run"))
+    assert again.iterates.successful
+    assert len(codes) == 23
+    for (name, part), code in zip(again.trajectories.items(), codes, strict=True):
+        assert bool(part.result == code)
+        assert part.message == ended[name].message
+    assert again.message == parted.message
+
+
 def test_a_trajectory_can_be_saved_too(run, tmp_path):
     again = flows.load(run.iterates.save(tmp_path / "iterates"))
     assert isinstance(again, flows.Trajectory)

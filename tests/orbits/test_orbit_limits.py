@@ -146,6 +146,36 @@ def test_undecided_with_the_reason(loss, start, optimizer, options, reason):
     assert str(limit).endswith(limit.reason)
 
 
+def slope_and_quartic(x, weights):
+    return weights[0] * x**2 / 2 + weights[1] * x**4 / 4
+
+
+def test_a_short_step_is_no_arrival():
+    """What counts is the distance that is left: of a slow orbit it is many steps.
+
+    On x^4/4 the point is at (2 h n)^(-1/2), 0.04 after 3000 steps of 0.1, and moves by 6e-6 a step.
+    """
+
+    def limit(weights, rate, transient):
+        return flows.classify_limit(
+            slope_and_quartic,
+            jnp.array(1.0),
+            flows.GradientDescent(rate),
+            args=jnp.array(weights),
+            transient=transient,
+            steps=16,
+            tolerance=1e-3,
+        )
+
+    creeping = limit([0.0, 1.0], 0.1, 3000)
+    assert float(creeping.params) == pytest.approx((0.2 * 3144) ** -0.5, rel=0.02)
+    assert creeping.kind == "undecided"
+    assert "still on its way" in creeping.reason
+    # At the rate 1 - h the distance is known: 0.99^n passes the tolerance at n = 688.
+    assert limit([1.0, 0.0], 0.01, 640).kind == "undecided"
+    assert limit([1.0, 0.0], 0.01, 690).kind == "converged"
+
+
 def test_trees_of_parameters_and_data():
     limit = flows.classify_limit(
         lambda p, c: scaled_quadratic(p["a"], c) + scaled_quadratic(p["b"], 3 * c),
