@@ -114,6 +114,14 @@ def test_the_floor_is_what_equal_laws_show():
     np.testing.assert_allclose(shifted, 0.3, rtol=1e-12)
 
 
+def test_the_floor_of_an_odd_number_of_paths_leaves_one_out():
+    """The halves 0, 2 and 5, 1: sorted they are 1 and 3 apart."""
+    values = np.array([0.0, 2.0, 5.0, 1.0, 9.0])[:, None, None]
+    five = flows.Ensemble(np.zeros(1, int), np.zeros(1), values, ("x",), ("successful",) * 5)
+    floor = flows.EnsembleComparison(five, {}, ()).distance_floor
+    np.testing.assert_allclose(floor, [[2 / np.sqrt(2)]], rtol=1e-15)
+
+
 def test_observing_something_else():
     def product(params):
         return params["w"][0] * params["b"]
@@ -195,7 +203,9 @@ def test_statistics_are_of_the_paths_that_are_left(parted):
     np.testing.assert_allclose(iterates.mean_error, [[0], [1]], rtol=1e-15)
     assert iterates.quantiles([0, 0.25, 1])[:, 1, 0].tolist() == [1, 1.5, 3]
     assert np.isnan(parted.distances["whole"][:, 0]).tolist() == [False, True]
-    assert "2.000e+00 +- 1.0e+00" in str(parted)
+    # Of squares about the mean, both 1, the fourth moment leaves no spread.
+    row = "iterates  2.000e+00 +- 1.0e+00  2.000e+00 +- 0.0e+00"
+    assert str(parted).splitlines()[3] == row
     assert "successful" not in parted.message
     assert "whole" not in parted.message
     for code in ("sharpness_beyond_one", "diverged"):
@@ -255,6 +265,10 @@ def test_picture(run, nothing_left_of_pictures):
     ax = run.plot()
     assert ax.get_ylabel() == "params['w'][1]"
     assert run.plot(ax, of="loss") is ax
+    means = [part.mean[:, 0] for part in (run.iterates, *run.flows.values())]
+    ax = flows.plotting.plot_ensembles(run, of="loss")
+    drawn = [line.get_ydata() for line in ax.lines if not line.get_label().startswith("_")]
+    np.testing.assert_array_equal(drawn, means)
     labels = [text.get_text() for text in flows.plotting.plot_ensembles(run).get_legend().texts]
     assert labels == ["SGD, mean and middle 80 %", "StochasticModifiedFlow(1)"]
     with pytest.raises(flows.InvalidOptionError, match="of must be one of 'loss', "):

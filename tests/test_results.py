@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import assert_close, quartic, rosenbrock
+from helpers import assert_close, by_hand, quartic, rosenbrock
 
 import flows
 
@@ -76,6 +76,29 @@ def test_the_table_marks_where_the_solver_is_not_accurate_enough():
     )
     assert " * " in str(loose).splitlines()[4]
     assert "pass a tighter stepsize_controller" in str(loose)
+
+
+def test_last_and_largest_error_stand_in_their_columns():
+    """The last is that of the last step that was reached; errors are over the path so far."""
+    run = by_hand([0.0, 3.0, 1.0, np.nan], result="flow_ended", integration_error=jnp.array(0.2))
+    numbers = run.summary()["flows"]["GradientFlow"]
+    assert (numbers["final_error"], numbers["max_error"]) == (1, 3)
+    assert numbers["median_relative_error"] == pytest.approx((3 / 1 + 1 / 3) / 2)
+    heads, row = str(run).splitlines()[2], str(run).splitlines()[4]
+    for title, cell in (
+        ("final error", "1.000e+00"),
+        ("largest error", "3.000e+00"),
+        ("median relative", "1.667e+00"),
+        ("integration", "2.000e-01"),
+    ):
+        end = heads.index(title) + len(title)
+        assert row[:end].endswith(cell), (title, row)
+
+
+@pytest.mark.parametrize(("error", "marked"), [(0.29, False), (0.31, True)])
+def test_a_solver_is_marked_from_a_tenth_of_the_largest_error_on(error, marked):
+    run = by_hand([0.0, 3.0, 1.0, 1.0], integration_error=jnp.array(error))
+    assert ("pass a tighter stepsize_controller" in str(run)) == marked
 
 
 def test_the_table_of_a_failed_run(failed):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import flows
+from flows.orbits._decide import _mean_and_error
 
 # Chosen by hand to agree with the closed forms of the cubic map y -> a y - y^3, a = 1 + h.
 RATES = np.array([0.3, 0.5, 0.9, 1.01, 1.2, 1.24, 1.29, 1.4, 1.9, 2.05])
@@ -174,6 +175,14 @@ def test_a_short_step_is_no_arrival():
     # At the rate 1 - h the distance is known: 0.99^n passes the tolerance at n = 688.
     assert limit([1.0, 0.0], 0.01, 640).kind == "undecided"
     assert limit([1.0, 0.0], 0.01, 690).kind == "converged"
+
+
+def test_the_first_block_is_left_out_of_the_exponent():
+    """In it the tangent only turns. Of 15 means the error is their deviation / sqrt(15)."""
+    means = np.array([-1.0, 2.0] * 7 + [2.0])
+    mean, error = _mean_and_error(jnp.concatenate([jnp.array([1e3]), jnp.asarray(means)]))
+    assert float(mean) == pytest.approx(means.mean(), rel=1e-14)
+    assert float(error) == pytest.approx(means.std(ddof=1) / np.sqrt(15), rel=1e-14)
 
 
 def test_trees_of_parameters_and_data():
