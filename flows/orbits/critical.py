@@ -68,7 +68,8 @@ class CriticalStep(eqx.Module):
         least = int(self.minimal_periods)
         if 0 < least < jtu.tree_leaves(self.points)[0].shape[0]:
             return f"not found: the search led to a cycle of period {least}. Start closer."
-        if float(self.learning_rate) <= 0:
+        rounding = float(jnp.finfo(self.residual.dtype).eps) ** 0.5
+        if float(self.learning_rate) <= 0 and float(self.residual) < rounding:
             return (
                 "not found: the search led to the learning rate "
                 f"{float(self.learning_rate):.4g}, which is not positive. Start closer."
