@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import flows
-from flows._citations import ENTRIES
+from flows._citations import _KEYS, ENTRIES
 
 BIBLIOGRAPHY = pathlib.Path(flows.__file__).parent.parent / "docs" / "bibliography.md"
 MODELS = [
@@ -28,6 +28,19 @@ def test_every_model_has_a_source(model):
     assert text.startswith("@")
     assert text.count("{") == text.count("}")
     assert re.search(r"year += \{\d{4}\}", text)
+
+
+# RMSProp is from a lecture; what is cited is the paper of its flow.
+@pytest.mark.parametrize(
+    "model", [m for m in _KEYS if m is not flows.RMSProp], ids=lambda model: model.__name__
+)
+def test_every_paper_is_one_that_the_model_names_itself(model):
+    named = " ".join(model.__doc__.split())
+    for key in _KEYS[model]:
+        (number,) = re.findall(r"eprint += \{(.*)\}", ENTRIES[key]) or [
+            "Geometric Numerical Integration"
+        ]
+        assert number in named
 
 
 def test_each_paper_once_in_the_order_given():
