@@ -76,6 +76,39 @@ class Clock(flows.AbstractFlow):
         return {"first": y[0]}
 
 
+def by_hand(errors, lengths=(0.0, 1.0, 2.0, 1.0), *, result="successful", **stats):
+    """A comparison that nobody ran: one flow with these errors over steps of these lengths.
+
+    Its iterates go along the first axis of the plane.
+    """
+    errors, lengths = jnp.asarray(errors), jnp.asarray(lengths)
+    ones, places = jnp.ones_like(lengths), jnp.cumsum(lengths)
+
+    def part(params, result, stats):
+        last = jnp.asarray(len(lengths) - 1 if result == "successful" else len(lengths) - 2)
+        return flows.Trajectory(
+            ts=0.5 * jnp.arange(1.0 * len(lengths)),
+            params=params,
+            final_params=params[-1],
+            loss=ones,
+            grad_norm=ones,
+            diagnostics={"step_length": lengths},
+            last_step=last,
+            result=getattr(flows.RESULTS, result),
+            stats=stats,
+        )
+
+    plane = jnp.stack([places, 0 * places], axis=1)
+    settings = {"optimizer": "GradientDescent", "parameters": "2", "dtype": "float64"}
+    return flows.Comparison(
+        iterates=part(plane, "successful", {}),
+        trajectories={"GradientFlow": part(plane + errors[:, None], result, stats)},
+        errors={"GradientFlow": errors},
+        mode="trajectory",
+        settings=tuple(settings.items()),
+    )
+
+
 def quartic(x):
     """Sum of x^4 / 4."""
     return jnp.sum(x**4) / 4

@@ -31,6 +31,19 @@ def test_optimizers_have_theirs(model):
     assert flows.citation(model).startswith("@")
 
 
+# RMSProp is from a lecture; what is cited is the paper of its flow.
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in (*FLOWS, *OPTIMIZERS) if kind is not flows.RMSProp],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_paper_is_one_that_the_class_names_itself(kind):
+    named = " ".join(kind.__doc__.split())
+    for entry in kind.references:
+        (number,) = re.findall(r"eprint += \{(.*)\}", entry) or ["Geometric Numerical Integration"]
+        assert number in named
+
+
 def test_each_paper_once_in_the_order_given():
     text = flows.citation(flows.CentralFlow(), flows.ModifiedFlow(order=3), flows.GradientFlow())
     keys = re.findall(r"@\w+\{(\w+),", text)

@@ -1,5 +1,6 @@
 """`python -m flows`, in this process and once in one of its own."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -8,9 +9,10 @@ import sys
 import jax
 import numpy as np
 import pytest
+from helpers import by_hand
 
 import flows
-from flows.__main__ import main
+from flows.__main__ import NAMED_FLOWS, _save, main
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +68,39 @@ def test_flows_and_files_are_chosen(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "ModifiedFlow" not in out
     assert "wrote" in err
+
+
+def test_flows_are_what_their_names_say():
+    for name, make in NAMED_FLOWS.items():
+        kind, *rest = name.split("-", 1)
+        flow, detail = make(), "".join(rest)
+        if kind == "modified":
+            assert flow == flows.ModifiedFlow(order=int(detail or 2))
+    expected = {
+        "principal": ("continued", None),
+        "principal-third-order": ("continued", "third-order"),
+        "principal-cubic": ("continued", "cubic"),
+        "principal-two-step": ("real", "cubic"),
+        "principal-published": ("principal", None),
+        "principal-real": ("real", None),
+    }
+    principal = {name: make() for name, make in NAMED_FLOWS.items() if name.startswith("principal")}
+    assert {name: (flow.branch, flow.correction) for name, flow in principal.items()} == expected
+    assert NAMED_FLOWS["gradient"]() == flows.GradientFlow()
+
+
+@pytest.mark.parametrize(("parameters", "left"), [(2, "plot_contours"), (3, "plot_losses")])
+def test_contours_are_drawn_of_two_parameters(parameters, left, tmp_path, monkeypatch):
+    drawn = []
+    for name in ("plot_contours", "plot_losses", "plot_errors"):
+        monkeypatch.setattr(
+            f"flows.plotting.{name}", lambda *args, name=name, **options: drawn.append(name)
+        )
+    run = by_hand(np.zeros(4))
+    settings = {**dict(run.settings), "parameters": str(parameters)}
+    run = dataclasses.replace(run, settings=tuple(settings.items()))
+    _save(run, flows.problems.rosenbrock(), tmp_path / "figure.svg")
+    assert drawn == [left, "plot_errors"]
 
 
 def test_single_precision(capsys):

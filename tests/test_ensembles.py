@@ -114,6 +114,14 @@ def test_the_floor_is_what_equal_laws_show():
     np.testing.assert_allclose(shifted, 0.3, rtol=1e-12)
 
 
+def test_the_floor_of_an_odd_number_of_paths_leaves_one_out():
+    """The halves 0, 2 and 5, 1: sorted they are 1 and 3 apart."""
+    values = np.array([0.0, 2.0, 5.0, 1.0, 9.0])[:, None, None]
+    five = flows.Ensemble(np.zeros(1, int), np.zeros(1), values, ("x",), ("successful",) * 5)
+    floor = flows.EnsembleComparison(five, {}, ()).distance_floor
+    np.testing.assert_allclose(floor, [[2 / np.sqrt(2)]], rtol=1e-15)
+
+
 def test_observing_something_else():
     def product(params):
         return params["w"][0] * params["b"]
@@ -173,6 +181,66 @@ def test_paths_that_diverge():
     assert run.message in str(run)
 
 
+@pytest.fixture
+def parted():
+    """Four paths of one number, of which two have stopped; and a flow all of whose are left."""
+    steps = np.arange(2)
+    values = np.array([[5.0, 1.0], [5.0, 3.0], [5.0, np.nan], [5.0, np.inf]])[..., None]
+    results = ("successful", "successful", "sharpness_beyond_one", "diverged")
+    iterates = flows.Ensemble(steps, 0.5 * steps, values, ("x",), results)
+    whole = flows.Ensemble(steps, 0.5 * steps, np.ones((4, 2, 1)), ("x",), ("successful",) * 4)
+    settings = {"optimizer": "SGD", "step time": "0.5", "parameters": "1", "paths": "4"}
+    return flows.EnsembleComparison(
+        iterates, {"whole": whole}, tuple({**settings, "dtype": "float64"}.items())
+    )
+
+
+def test_statistics_are_of_the_paths_that_are_left(parted):
+    """Of 1 and 3: mean 2, unbiased variance 2, and the root of 2/2 as the error of the mean."""
+    iterates = parted.iterates
+    assert iterates.alive.tolist() == [1, 0.5]
+    assert iterates.mean.tolist() == [[5], [2]]
+    assert iterates.variance.tolist() == [[0], [2]]
+    np.testing.assert_allclose(iterates.mean_error, [[0], [1]], rtol=1e-15)
+    assert iterates.quantiles([0, 0.25, 1])[:, 1, 0].tolist() == [1, 1.5, 3]
+    assert np.isnan(parted.distances["whole"][:, 0]).tolist() == [False, True]
+    # Of squares about the mean, both 1, the fourth moment leaves no spread.
+    row = "iterates  2.000e+00 +- 1.0e+00  2.000e+00 +- 0.0e+00"
+    assert str(parted).splitlines()[3] == row
+    assert "successful" not in parted.message
+    assert "whole" not in parted.message
+    for code in ("sharpness_beyond_one", "diverged"):
+        sentence = flows.RESULTS[getattr(flows.RESULTS, code)]
+        assert f"1 of 4 paths stopped early: {sentence}" in parted.message
+
+
+def test_every_path_ends_after_loading_as_it_did_before(parted, tmp_path):
+    again = flows.load(parted.save(tmp_path / "run"))
+    assert again.iterates.results == parted.iterates.results
+    assert again.flows["whole"].results == ("successful",) * 4
+    assert again.iterates.names == ("x",)
+    np.testing.assert_array_equal(again.iterates.values, parted.iterates.values)
+    np.testing.assert_array_equal(again.iterates.ts, parted.iterates.ts)
+    assert str(again) == str(parted)
+
+
+def test_a_path_that_stopped_does_not_come_back():
+    """It would have the luck to: the way to the last mark is the shorter one."""
+
+    def cliff(x):
+        return jnp.where(x > 0.4, 1.0, jnp.nan) * x**2 / 2
+
+    run = flows.compare(
+        cliff, jnp.array(0.7), flows.SGD(0.2, noise=1.0), flows.StochasticModifiedFlow(1), 5,
+        key=KEY, paths=200, every=3, throw=False,
+    )  # fmt: skip
+    for part in (run.iterates, run.flows["StochasticModifiedFlow(1)"]):
+        finite = np.isfinite(part.values).all(axis=-1)
+        assert 0 < finite[:, -1].sum() < finite[:, 1].sum() < 200
+        assert (finite[:, 1:] <= finite[:, :-1]).all()
+        assert [result == "successful" for result in part.results] == finite[:, -1].tolist()
+
+
 def test_saving(run, tmp_path):
     again = flows.load(run.save(tmp_path / "run"))
     assert isinstance(again, flows.EnsembleComparison)
@@ -198,6 +266,10 @@ def test_picture(run, nothing_left_of_pictures):
     ax = run.plot()
     assert ax.get_ylabel() == "params['w'][1]"
     assert run.plot(ax, of="loss") is ax
+    means = [part.mean[:, 0] for part in (run.iterates, *run.flows.values())]
+    ax = flows.plotting.plot_ensembles(run, of="loss")
+    drawn = [line.get_ydata() for line in ax.lines if not line.get_label().startswith("_")]
+    np.testing.assert_array_equal(drawn, means)
     labels = [text.get_text() for text in flows.plotting.plot_ensembles(run).get_legend().texts]
     assert labels == ["SGD, mean and middle 80 %", "StochasticModifiedFlow(1)"]
     with pytest.raises(flows.InvalidOptionError, match="of must be one of 'loss', "):

@@ -164,6 +164,34 @@ def test_per_step_goes_on_after_a_step_that_fails():
     assert error[2:] == pytest.approx(expected, rel=1e-7)
 
 
+def barred(x, places):
+    """The parabola, with a field that is not a number at one place and a loss at another."""
+    at_wall = jnp.abs(x[0] - places[0]) < 0.05
+    at_pit = jnp.abs(x[0] - places[1]) < 0.01
+    return jnp.where(at_wall, jnp.nan, 1.0) * parabola(x) + jnp.where(at_pit, jnp.nan, 0.0)
+
+
+@pytest.mark.parametrize("order", ["field, value", "value, field"])
+def test_per_step_keeps_the_first_failure(order):
+    """The iterates jump from 1 to 0.5 to 0.25; flows from there cross 0.8 and 0.4.
+
+    A field that is not a number cannot be crossed; a loss that is none where the flow arrives, at
+    0.61 or 0.30, makes it diverge.
+    """
+    first = order == "field, value"
+    wall, pit = (0.8, 0.5 * np.exp(-0.5)) if first else (0.4, np.exp(-0.5))
+
+    run = flows.compare(
+        barred, jnp.ones(1), flows.GradientDescent(0.5), BOTH[0], 4,
+        args=jnp.array([wall, pit]), mode="per_step", throw=False,
+    )  # fmt: skip
+    flow = run.trajectories["GradientFlow"]
+    assert run.iterates.successful
+    assert np.isnan(run.errors["GradientFlow"]).tolist() == [False, True, True, False, False]
+    assert flow.result == (flows.RESULTS.flow_ended if first else flows.RESULTS.diverged)
+    assert int(flow.last_step) == 0
+
+
 def test_the_solver_runs_out_of_steps():
     run = flows.solve(
         quartic,

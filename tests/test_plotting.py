@@ -1,14 +1,17 @@
 """Pictures: what is drawn, from the artists themselves."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers import quartic, rosenbrock
+from helpers import by_hand, quartic, rosenbrock
 
 import flows
 from flows import plotting
+from flows.plotting.indicator import _rank_correlation
 
 pytestmark = pytest.mark.usefixtures("nothing_left_of_pictures")
 BOTH = (flows.GradientFlow(), flows.ModifiedFlow(order=2))
@@ -53,6 +56,24 @@ def test_errors_per_step_and_relative(per_step):
     assert np.allclose(
         lines(ax)["GradientFlow"].get_ydata(), per_step.relative_errors["GradientFlow"][1:]
     )
+
+
+def test_averages_are_over_the_path_so_far():
+    run = by_hand([0.0, 3.0, 6.0, 2.0])
+    run = dataclasses.replace(
+        run, iterates=dataclasses.replace(run.iterates, loss=jnp.array([4.0, 2.0, 3.0, 1.0]))
+    )
+    loss, _, distance = plotting.plot_averages(run, window=2)
+    (line,) = distance.lines
+    assert [list(numbers) for numbers in line.get_data()] == [[1, 2, 3], [3, 2, 0.5]]
+    assert list(loss.lines[1].get_ydata()) == [3, 2.5, 2]
+
+
+def test_ranks_are_not_the_order_of_the_entries():
+    """Of 3, 1, 2, 4 the ranks are themselves, while their order is 2, 3, 1, 4."""
+    x, y = np.array([3.0, 1.0, 2.0, 4.0]), np.array([1.0, 4.0, 3.0, 2.0])
+    expected = 1 - 6 * np.sum((x - y) ** 2) / (4 * 15)  # Spearman's formula
+    assert _rank_correlation(10**x, -1 / y) == pytest.approx(expected)
 
 
 def test_losses(run):

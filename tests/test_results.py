@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from helpers import assert_close, quartic, rosenbrock
+from helpers import assert_close, by_hand, quartic, rosenbrock
 
 import flows
 
@@ -78,6 +78,29 @@ def test_the_table_marks_where_the_solver_is_not_accurate_enough():
     assert "pass a tighter stepsize_controller" in str(loose)
 
 
+def test_last_and_largest_error_stand_in_their_columns():
+    """The last is that of the last step that was reached; errors are over the path so far."""
+    run = by_hand([0.0, 3.0, 1.0, np.nan], result="flow_ended", integration_error=jnp.array(0.2))
+    numbers = run.summary()["flows"]["GradientFlow"]
+    assert (numbers["final_error"], numbers["max_error"]) == (1, 3)
+    assert numbers["median_relative_error"] == pytest.approx((3 / 1 + 1 / 3) / 2)
+    heads, row = str(run).splitlines()[2], str(run).splitlines()[4]
+    for title, cell in (
+        ("final error", "1.000e+00"),
+        ("largest error", "3.000e+00"),
+        ("median relative", "1.667e+00"),
+        ("integration", "2.000e-01"),
+    ):
+        end = heads.index(title) + len(title)
+        assert row[:end].endswith(cell), (title, row)
+
+
+@pytest.mark.parametrize(("error", "marked"), [(0.29, False), (0.31, True)])
+def test_a_solver_is_marked_from_a_tenth_of_the_largest_error_on(error, marked):
+    run = by_hand([0.0, 3.0, 1.0, 1.0], integration_error=jnp.array(error))
+    assert ("pass a tighter stepsize_controller" in str(run)) == marked
+
+
 def test_the_table_of_a_failed_run(failed):
     text = str(failed)
     assert "stopped after step 4" in text
@@ -101,6 +124,28 @@ def test_what_is_saved_can_be_loaded(which, request, tmp_path):
     assert again.settings == run.settings
     assert again.message == run.message
     assert str(again) == str(run)
+
+
+def test_every_end_comes_back_from_a_file(run, tmp_path):
+    """A comparison that failed in part: each flow with a code of its own."""
+    codes = [getattr(flows.RESULTS, name) for name in flows.RESULTS._name_to_item]
+    flow = run.trajectories["GradientFlow"]
+    ended = {
+        str(place): eqx.tree_at(
+            lambda t: (t.result, t.last_step), flow, (code, jnp.asarray(place % 9))
+        )
+        for place, code in enumerate(codes)
+    }
+    parted = flows.Comparison(
+        run.iterates, ended, dict.fromkeys(ended, run.errors["GradientFlow"]), "per_step", ()
+    )
+    again = flows.load(parted.save(tmp_path / "run"))
+    assert again.iterates.successful
+    assert len(codes) == 23
+    for (name, part), code in zip(again.trajectories.items(), codes, strict=True):
+        assert bool(part.result == code)
+        assert part.message == ended[name].message
+    assert again.message == parted.message
 
 
 def test_a_trajectory_can_be_saved_too(run, tmp_path):

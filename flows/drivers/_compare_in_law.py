@@ -223,8 +223,10 @@ def _optimizer_paths(
             return new, alive & _finite(optimizer.params(new))
 
         def to_mark(carry: tuple[Any, Flag], gap: Integer) -> tuple[Any, Array]:
-            carry = jax.lax.fori_loop(0, gap, step, carry)
-            return carry, _seen(look, problem, optimizer.params(carry[0]), carry[1])
+            state, alive = jax.lax.fori_loop(0, gap, step, carry)
+            here = optimizer.params(state)
+            alive &= jnp.isfinite(problem.value(here))
+            return (state, alive), _seen(look, problem, here, alive)
 
         start = (optimizer.init(params, key), jnp.asarray(True))
         first = look(problem, params)
@@ -263,6 +265,7 @@ def _flow_paths(
                 leg = integrate(problem, flow, plain, y, jnp.zeros_like(h), ts, h)
             new = jax.tree.map(lambda leaf: leaf[-1], leg.ys)
             good = _finite(new) & (leg.result == RESULTS.successful)
+            good &= jnp.isfinite(problem.value(flow.params(new)))
             why = RESULTS.where(leg.result == RESULTS.successful, RESULTS.diverged, leg.result)
             result = RESULTS.where(alive & ~good, why, result)
             y, alive = select(good, new, y), alive & good

@@ -37,8 +37,8 @@ class CriticalStep(eqx.Module):
         points: The points of the cycle, a tree with a leading axis; or the orbit of the extreme
             that meets the target, from the extreme on.
         residual: By how much the equations are missed.
-        converged: Whether that is below the tolerance, and the period the one that was asked for.
-            Otherwise the rest means nothing.
+        converged: Whether that is below the tolerance, the period the one that was asked for, and
+            the learning rate positive. Otherwise the rest means nothing.
         minimal_periods: The least period of the cycle that the search led to; 0 for a crisis.
 
     Example:
@@ -68,6 +68,12 @@ class CriticalStep(eqx.Module):
         least = int(self.minimal_periods)
         if 0 < least < jtu.tree_leaves(self.points)[0].shape[0]:
             return f"not found: the search led to a cycle of period {least}. Start closer."
+        rounding = float(jnp.finfo(self.residual.dtype).eps) ** 0.5
+        if float(self.learning_rate) <= 0 and float(self.residual) < rounding:
+            return (
+                "not found: the search led to the learning rate "
+                f"{float(self.learning_rate):.4g}, which is not positive. Start closer."
+            )
         return (
             f"not found: the equations are still missed by {float(self.residual):.1e}. "
             "Start closer, in both the point and the learning rate."

@@ -12,7 +12,7 @@ import pytest
 from helpers import assert_close
 
 import flows
-from flows.curvature import block
+from flows.curvature.eigenpairs import block
 from flows.curvature.eigenpairs.tracking import start_tracking, track
 
 

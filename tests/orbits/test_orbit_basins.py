@@ -9,6 +9,7 @@ import sympy
 
 import flows
 import symbolic
+from flows.orbits._places import name_points
 
 LAND = flows.problems.rational_landscape().loss
 VALLEY = flows.problems.sharp_valley().loss
@@ -258,6 +259,7 @@ def test_points_without_a_name_are_found_and_named():
         flows.GradientDescent(0.5),
     )
     assert shares.shares == {"to (1, 1)": 0.5, "to (-1, 1)": 0.25, "to (0, 1)": 0.25}
+    assert shares.outcomes == ("to (1, 1)", "to (-1, 1)", "to (0, 1)")  # most starts first
     many = flows.basin_shares(
         lambda w: 0 * w, jnp.arange(40.0), flows.GradientDescent(0.5), transient=10, steps=16
     )
@@ -266,6 +268,13 @@ def test_points_without_a_name_are_found_and_named():
         lambda w: jnp.sum(w**2), jnp.ones((3, 6)), flows.GradientDescent(0.5), steps=16
     )
     assert long.outcomes == ("to point 1 at (0, 0, 0, ...)",)
+
+
+def test_the_radius_is_in_units_of_the_norm_of_a_large_point():
+    known = {"to far": np.array([3e4, 4e4]), "to near": np.array([0.1, 0.0])}
+    points = np.array([[3e4, 4e4 + 49], [3e4, 4e4 + 51], [0.1, 0.0009], [0.1, 0.0011]])
+    names = name_points(points, known, 1e-3).tolist()
+    assert [name in known for name in names] == [True, False, True, False]
 
 
 def test_chunks_change_nothing():

@@ -164,6 +164,10 @@ def test_against_the_exact_half_of_the_library():
     merging = next(c for c in exact if abs(float(c.step) - 1.598) < 0.01)
     found = flows.find_crisis(well, jnp.array(0.7), 1.6, after=2, target=0.0)
     assert float(found.learning_rate) == pytest.approx(float(merging.step), rel=1e-12)
+    # From the extreme, where h (3 c^2 - 1) = 1, by two steps to the maximum.
+    c, step = float(merging.critical_point), float(merging.step)
+    middle = c - step * (c**3 - c)
+    np.testing.assert_allclose(np.abs(found.points), np.abs([c, middle, 0]), atol=1e-9)
     f = (x**2 + 1) * (x - 1) ** 2 * (x - 2) ** 2
     doubling = symbolic.orbit_step(f, 2, -1, near=(2.09, 0.248))
     found = flows.find_bifurcation(polynomial, jnp.array(2.02), 0.245, 2, transient=1000)
@@ -180,6 +184,14 @@ def test_a_search_without_an_answer_says_so():
     found = flows.find_bifurcation(lambda x: x, jnp.array(1.0), 0.5, 1)
     assert not bool(found.converged)
     assert str(found).startswith("not found: the equations are still missed by")
+
+
+def test_a_multiplier_that_only_ascent_has_is_refused():
+    """On x^2/2 it is 1 - h, which is 2 at h = -1."""
+    found = flows.find_bifurcation(lambda x: x**2 / 2, jnp.array(0.0), 0.5, 1, 2.0)
+    assert float(found.learning_rate) == pytest.approx(-1, abs=1e-12)
+    assert not bool(found.converged)
+    assert str(found).startswith("not found: the search led to the learning rate -1, which is not")
 
 
 class TwoPart(flows.AbstractOptimizer):

@@ -121,6 +121,22 @@ def test_a_search_that_lands_on_a_shorter_cycle_says_so():
     )
 
 
+def test_a_cycle_far_out_is_found_within_the_rounding_there():
+    """The double well in units of 1e-6, so that a residual of 1e-10 is rounding."""
+
+    def far_well(x, unit):
+        return unit**2 * well(x / unit)
+
+    h, unit = np.linspace(1.05, 1.2, 8), 1e6
+    cycles = jax.vmap(lambda h: find(far_well, 1.15 * unit, h, 2, args=jnp.asarray(unit)))(
+        jnp.asarray(h)
+    )
+    high = unit * (np.sqrt((3 + h) / h) + np.sqrt((h - 1) / h)) / 2
+    np.testing.assert_allclose(np.max(cycles.points, axis=1), high, rtol=1e-13)
+    assert cycles.converged.all()
+    assert (cycles.minimal_periods == 2).all()
+
+
 def test_a_search_without_an_answer_says_so():
     cycle = find(lambda x: x, 1.0, 0.5, 3)  # every step goes left
     assert not bool(cycle.converged)

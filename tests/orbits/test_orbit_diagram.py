@@ -91,7 +91,7 @@ def test_chunks_and_order_change_nothing():
 
 def test_memory_is_that_of_a_chunk(monkeypatch):
     """As many rates at once as fit into the bound, all chunks of one length."""
-    from flows import _chunks
+    from flows.drivers import _chunks
 
     lengths = []
     monkeypatch.setattr(_chunks, "_CHUNK_BYTES", 8 * (8 + 4 * 128) * 10)

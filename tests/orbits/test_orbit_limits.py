@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import flows
+from flows.orbits._decide import _mean_and_error
 
 # Chosen by hand to agree with the closed forms of the cubic map y -> a y - y^3, a = 1 + h.
 RATES = np.array([0.3, 0.5, 0.9, 1.01, 1.2, 1.24, 1.29, 1.4, 1.9, 2.05])
@@ -144,6 +145,44 @@ def test_undecided_with_the_reason(loss, start, optimizer, options, reason):
     assert limit.period == 0
     assert re.search(reason, limit.reason)
     assert str(limit).endswith(limit.reason)
+
+
+def slope_and_quartic(x, weights):
+    return weights[0] * x**2 / 2 + weights[1] * x**4 / 4
+
+
+def test_a_short_step_is_no_arrival():
+    """What counts is the distance that is left: of a slow orbit it is many steps.
+
+    On x^4/4 the point is at (2 h n)^(-1/2), 0.04 after 3000 steps of 0.1, and moves by 6e-6 a step.
+    """
+
+    def limit(weights, rate, transient):
+        return flows.classify_limit(
+            slope_and_quartic,
+            jnp.array(1.0),
+            flows.GradientDescent(rate),
+            args=jnp.array(weights),
+            transient=transient,
+            steps=16,
+            tolerance=1e-3,
+        )
+
+    creeping = limit([0.0, 1.0], 0.1, 3000)
+    assert float(creeping.params) == pytest.approx((0.2 * 3144) ** -0.5, rel=0.02)
+    assert creeping.kind == "undecided"
+    assert "still on its way" in creeping.reason
+    # At the rate 1 - h the distance is known: 0.99^n passes the tolerance at n = 688.
+    assert limit([1.0, 0.0], 0.01, 640).kind == "undecided"
+    assert limit([1.0, 0.0], 0.01, 690).kind == "converged"
+
+
+def test_the_first_block_is_left_out_of_the_exponent():
+    """In it the tangent only turns. Of 15 means the error is their deviation / sqrt(15)."""
+    means = np.array([-1.0, 2.0] * 7 + [2.0])
+    mean, error = _mean_and_error(jnp.concatenate([jnp.array([1e3]), jnp.asarray(means)]))
+    assert float(mean) == pytest.approx(means.mean(), rel=1e-14)
+    assert float(error) == pytest.approx(means.std(ddof=1) / np.sqrt(15), rel=1e-14)
 
 
 def test_trees_of_parameters_and_data():

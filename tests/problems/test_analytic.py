@@ -185,6 +185,21 @@ def test_the_learning_rate_follows_the_numbers_of_the_problem(problem):
     assert run.loss[-1] < 0.9 * run.loss[0]
 
 
+def test_the_rate_of_a_product_is_that_of_the_sharper_end():
+    """0.4 times 2 / sharpness, where the run starts or at the flattest minimum, 2 |mu|."""
+    assert flows.problems.product(-3.0, start=(0.1, 0.2)).learning_rate == pytest.approx(0.8 / 6)
+    assert flows.problems.product(1.0, start=(2.0, 3.0)).learning_rate == pytest.approx(0.8 / 13)
+
+
+def test_the_cliffs_of_the_sharp_valley_meet_the_parabola():
+    loss = flows.problems.sharp_valley().loss
+    for edge, inwards in ((8.4, 1e-5), (8.6, -1e-5)):
+        assert float(loss(jnp.array(edge))) == pytest.approx(20 * edge**2, rel=1e-9)
+        middle = float(loss(jnp.array(edge + inwards / 2)))
+        assert middle == pytest.approx(10 * edge**2, rel=1e-9)
+        assert float(loss(jnp.array(edge + 1.01 * inwards))) == 0
+
+
 def test_flat_problems_have_a_learning_rate_too():
     assert flows.problems.quadratic((0.0, 0.0)).learning_rate == 0.9
     assert flows.problems.product(target=0.0, start=(0.0, 0.0)).learning_rate == 0.8

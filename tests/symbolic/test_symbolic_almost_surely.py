@@ -26,5 +26,8 @@ def test_almost_surely_and_the_counter_example():
     for _ in range(20):
         start = draw.choice([-1, 1]) * draw.uniform(2.001, 50)
         assert start - 0.5 * slope(start) == 0.0  # a maximum: second derivative -6
+    # In the plane one direction of step 1 is enough, though another moves.
+    assert not symbolic.almost_surely(x**2 / 2 + y**4, 1).holds
+    assert symbolic.almost_surely(x**2 / 2 - x**2 + y**2 / 2 + y**4, 1).holds
     with pytest.raises(symbolic.InvalidArgumentError, match="is not analytic"):
         symbolic.almost_surely(sympy.Abs(t), 1)

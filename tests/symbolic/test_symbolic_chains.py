@@ -58,11 +58,11 @@ def test_saddles_at_zero():
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_the_law_of_imbalance(depth):
     chain = networks.scalar_chain(depth)
-    first, second = chain.symbols[:2]
     after = symbolic.descent_step(chain.loss, chain.symbols, h)
-    before = first**2 - second**2
-    change = before.subs(after, simultaneous=True) - before * chain.imbalance_factor(0, 1, h)
-    assert sympy.expand(change) == 0
+    for i, j in {(0, 1), (depth - 1, 0)}:
+        before = chain.symbols[i] ** 2 - chain.symbols[j] ** 2
+        change = before.subs(after, simultaneous=True) - before * chain.imbalance_factor(i, j, h)
+        assert sympy.expand(change) == 0
 
 
 def test_along_the_gradient_flow_the_imbalance_is_constant():

@@ -139,6 +139,13 @@ def test_the_laws_of_a_certificate():
     assert sympy.simplify(excess - h * (h * smooth**2 - mu)) == 0
 
 
+def test_a_slope_that_falls_counts_for_the_smoothness_too():
+    """f'(x) / x = -2 - x^2 lies between -3 and -2."""
+    found = landscapes.certify(-(x**2) - x**4 / 4, at=0, interval=(-1, 1))
+    assert (found.convexity, found.smoothness) == (-3, 3)
+    assert found.contraction_step is found.escape_step is None
+
+
 def test_certificates_on_the_rational_landscape():
     sharp = landscapes.certify(LAND.loss, at=5, interval=(Q(24, 5), Q(100, 19)))
     assert (sharp.convexity, sharp.smoothness, sharp.escape_step) == (20, 20, Q(1, 10))

@@ -52,6 +52,7 @@ def test_json(capsys):
     left, top, _ = json.loads(capsys.readouterr().out)
     assert left["threshold"] == {"exact": "1/2", "decimal": 0.5}
     assert left["flip"]["coefficient"]["exact"] == "11"
+    assert left["value"] == {"exact": "0", "decimal": 0.0}
     assert (top["closed_form"], top["threshold"], top["flip"]) == (False, None, None)
     assert main(["product", "--json"]) == 0
     saddle, manifold = json.loads(capsys.readouterr().out)

@@ -23,6 +23,8 @@ def test_jax_details():
     assert constant(jnp.float32(2)).dtype == jnp.float32
     big = symbolic.to_jax(sympy.factorial(25) * x)
     assert float(big(jnp.float32(1))) == pytest.approx(1.5511210043330986e25, rel=1e-6)
+    turned = symbolic.to_jax(x - 2 * y, [y, x])
+    assert float(turned(jnp.array([1.0, 10.0]))) == 8
     batch = jax.vmap(symbolic.to_jax(x * y))(jnp.ones((4, 2), jnp.float32))
     assert batch.shape == (4,)
     assert float(jax.jit(symbolic.to_jax(sympy.erf(x)))(jnp.float32(0.5))) == pytest.approx(
