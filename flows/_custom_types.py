@@ -13,6 +13,9 @@ Flag = Bool[Array, ""]
 # Parameters: any pytree. Its floating-point leaves are what an optimizer moves.
 Params = PyTree[Any]
 
+# What a loss is given beside the parameters: any pytree.
+Data = PyTree[Any]
+
 # A vector field in diffrax' form, `f(t, y, args)`: parameters per flow time.
 VectorField = Callable[[Any, PyTree[Any], Any], PyTree[Any]]
 
@@ -21,6 +24,7 @@ Loss = Callable[..., Any]
 
 __all__ = [
     "Array",
+    "Data",
     "Flag",
     "Float",
     "Integer",

@@ -17,7 +17,7 @@ import jax.tree_util as jtu
 
 from ._checks import data, loss_output, loss_signature, split_params
 from ._continuation import continued
-from ._custom_types import Loss, Params, PyTree, Scalar
+from ._custom_types import Data, Loss, Params, PyTree, Scalar
 
 
 class OneStepMap(Protocol):
@@ -106,7 +106,7 @@ def _along(field: Callable[[Params], Params], direction: Params) -> Callable[[Pa
 
 
 def make_problem(
-    loss: Loss, params: Params, optimizer: OneStepMap, args: PyTree[Any] = None
+    loss: Loss, params: Params, optimizer: OneStepMap, args: Data = None
 ) -> tuple[Problem, Params]:
     """Check loss, parameters and data; return the problem and the moving part of the parameters.
 

@@ -1,5 +1,7 @@
 """iterate, solve and compare: what they return, and that it does not depend on how they walk."""
 
+import typing
+
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
@@ -305,3 +307,15 @@ def test_another_number_of_steps_with_the_same_windows_compiles_nothing(monkeypa
     count = len(traces)
     assert flows.iterate(loss, START, DESCENT, 15).steps == 15
     assert len(traces) == count
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [flows.compare, flows.compare_in_law, flows.iterate, flows.solve, flows.vector_field],
+    ids=lambda driver: driver.__name__,
+)
+def test_signatures_say_what_goes_in_and_comes_out(driver):
+    hints = typing.get_type_hints(driver)
+    del hints["loss"]  # a function of whatever its parameters are
+    for hint in hints.values():
+        assert typing.Any not in (hint, *typing.get_args(hint))

@@ -1,7 +1,6 @@
 """Iterates and flows on one clock."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import diffrax as dfx
 import equinox as eqx
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import being_traced, one_of, step_count
-from .._custom_types import Array, Flag, Loss, Params, PyTree, Scalar
+from .._custom_types import Array, Data, Flag, Loss, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
 from .._problem import Problem, make_problem
 from .._vectors import byte_count, real_dtype
@@ -58,7 +57,7 @@ def compare(
     flows: Sequence[AbstractFlow] | AbstractFlow,
     steps: int,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     mode: str = "trajectory",
     solver: dfx.AbstractSolver | None = None,
     stepsize_controller: dfx.AbstractStepSizeController | None = None,

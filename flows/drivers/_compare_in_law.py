@@ -13,7 +13,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import being_traced, integer, step_count
-from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree
+from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree
 from .._errors import InvalidOptimizerError, InvalidOptionError, RunFailedError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype, select, size
@@ -42,10 +42,10 @@ def compare_in_law(
     flows: Sequence[AbstractFlow] | AbstractFlow,
     steps: int,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     key: Array | None = None,
     paths: int = 1000,
-    observe: Callable[[Params], Any] | None = None,
+    observe: Callable[[Params], Array] | None = None,
     every: int | None = None,
     chunk: int | None = None,
     solver: dfx.AbstractSolver | None = None,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import being_traced, step_count
-from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
+from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._problem import Problem, make_problem
 from .._vectors import byte_count, norm, select, subtract
 from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
@@ -38,7 +38,7 @@ def iterate(
     optimizer: AbstractOptimizer,
     steps: int,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     key: Array | None = None,
     save_params: bool | str = "auto",
     progress: bool = False,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import being_traced, step_count
-from .._custom_types import Array, Flag, Integer, Loss, Params, PyTree, Scalar
+from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._problem import Problem, make_problem
 from .._vectors import byte_count, norm, real_dtype, select, subtract
 from ..optimizers import AbstractOptimizer
@@ -53,7 +53,7 @@ def solve(
     flow: AbstractFlow,
     steps: int,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     key: Array | None = None,
     solver: dfx.AbstractSolver | None = None,
     stepsize_controller: dfx.AbstractStepSizeController | None = None,

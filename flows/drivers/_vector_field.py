@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._custom_types import Loss, Params, PyTree
+from .._custom_types import Data, Loss, Params, PyTree
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype
 from ..optimizers import AbstractOptimizer
@@ -20,8 +20,8 @@ def vector_field(
     optimizer: AbstractOptimizer,
     flow: AbstractFlow,
     *,
-    args: PyTree[Any] = None,
-) -> PyTree[Any]:
+    args: Data = None,
+) -> Params:
     r"""Evaluate the velocity of the parameters that a flow gives to one point.
 
     .. math:: \dot\theta = D\,\mathtt{params}(y)\, f(0, y), \qquad y = \mathtt{init}(\theta)

@@ -10,7 +10,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import being_traced, integer, step_count
-from .._custom_types import Array, Loss, Params, PyTree
+from .._custom_types import Array, Data, Loss, Params
 from .._errors import InvalidOptionError, InvalidParametersError
 from .._problem import make_problem
 from .._vectors import real_dtype, size
@@ -114,7 +114,7 @@ def basin_shares(
     starts: Params,
     optimizer: AbstractOptimizer,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     minima: Mapping[str, Params] | None = None,
     regions: Mapping[str, Callable[[Params], Any]] | None = None,
     radius: float | None = None,

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._checks import being_traced, integer, step_count
-from .._custom_types import Array, Loss, Params, PyTree
+from .._custom_types import Array, Data, Loss, Params
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size
@@ -110,7 +110,7 @@ def bifurcation_diagram(
     learning_rates: Any,
     *,
     optimizer: Callable[..., AbstractOptimizer] = GradientDescent,
-    args: PyTree[Any] = None,
+    args: Data = None,
     observable: Callable[[Params], Any] | None = None,
     transient: int = 1000,
     steps: int = 1000,

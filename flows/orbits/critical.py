@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from .._checks import integer, is_traced, positive_scalar, split_params, step_count
-from .._custom_types import Array, Float, Loss, Params, PyTree
+from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size, unravel
@@ -88,7 +88,7 @@ def find_bifurcation(
     multiplier: float = -1.0,
     *,
     optimizer: Callable[..., AbstractOptimizer] = GradientDescent,
-    args: PyTree[Any] = None,
+    args: Data = None,
     transient: int = 0,
     tolerance: float | None = None,
     max_steps: int = 50,
@@ -172,7 +172,7 @@ def find_crisis(
     target: Any = None,
     period: int | None = None,
     optimizer: Callable[..., AbstractOptimizer] = GradientDescent,
-    args: PyTree[Any] = None,
+    args: Data = None,
     tolerance: float | None = None,
     max_steps: int = 50,
 ) -> CriticalStep:

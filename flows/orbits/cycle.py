@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Int
 
 from .._checks import integer, is_traced, step_count
-from .._custom_types import Array, Float, Loss, Params, PyTree
+from .._custom_types import Array, Data, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import make_problem
 from .._vectors import norm, real_dtype, size
@@ -118,7 +118,7 @@ def find_cycle(
     optimizer: AbstractOptimizer,
     period: int,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     transient: int = 0,
     tolerance: float | None = None,
     max_steps: int = 50,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from .._checks import integer, is_traced, step_count
-from .._custom_types import Array, Float, Loss, Params, PyTree
+from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype
@@ -111,7 +111,7 @@ def classify_limit(
     start: Params,
     optimizer: AbstractOptimizer,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     transient: int = 10_000,
     steps: int = 10_000,
     max_period: int = 64,

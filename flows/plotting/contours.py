@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from .._checks import single_run, split_params
-from .._custom_types import Loss, PyTree
+from .._custom_types import Data, Loss
 from .._errors import InvalidOptionError
 from .._problem import Problem
 from .._vectors import size
@@ -20,7 +20,7 @@ _GRID = 121
 
 
 def plot_contours(
-    run: ComparisonLike, loss: Loss, ax: Axes | None = None, *, args: PyTree[Any] = None
+    run: ComparisonLike, loss: Loss, ax: Axes | None = None, *, args: Data = None
 ) -> Axes:
     r"""Draw iterates as points and flows as curves over the contours of the loss.
 

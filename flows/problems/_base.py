@@ -1,10 +1,8 @@
 """What a ready problem is."""
 
-from typing import Any
-
 import equinox as eqx
 
-from .._custom_types import Loss, Params, PyTree
+from .._custom_types import Data, Loss, Params
 
 
 class Example(eqx.Module):
@@ -58,4 +56,4 @@ class Example(eqx.Module):
     learning_rate: float
     source: str = eqx.field(static=True)
     description: str = eqx.field(static=True)
-    args: PyTree[Any] = None
+    args: Data = None

@@ -1,15 +1,13 @@
 """Whether a loss is scale invariant, and by how much it is not."""
 
-from typing import Any
-
 from .._checks import being_traced
-from .._custom_types import Loss, Params, PyTree, Scalar
+from .._custom_types import Data, Loss, Params, Scalar
 from .._problem import make_problem
 from ..optimizers import GradientDescent
 from ..optimizers._invariance import require, violation
 
 
-def scale_violation(loss: Loss, params: Params, *, args: PyTree[Any] = None) -> Scalar:
+def scale_violation(loss: Loss, params: Params, *, args: Data = None) -> Scalar:
     r"""Measure by how much a loss depends on the length of its parameters.
 
     .. math:: \max\left(
@@ -52,7 +50,7 @@ def scale_violation(loss: Loss, params: Params, *, args: PyTree[Any] = None) -> 
     return violation(problem, moving)
 
 
-def require_scale_invariance(loss: Loss, params: Params, *, args: PyTree[Any] = None) -> None:
+def require_scale_invariance(loss: Loss, params: Params, *, args: Data = None) -> None:
     r"""Raise an error unless a loss is scale invariant.
 
     .. math:: L(c\,w) = L(w) \quad \text{for all } c > 0

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Complex, Int
 
 from .._checks import integer, is_traced
-from .._custom_types import Array, Float, Loss, Params, PyTree
+from .._custom_types import Array, Data, Float, Loss, Params, PyTree
 from .._errors import IncompatibleFlowError, InvalidOptimizerError, InvalidOptionError
 from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size, unravel
@@ -176,7 +176,7 @@ def stability_coefficients(
     optimizer: AbstractOptimizer,
     k: int | None = None,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
 ) -> StabilityCoefficients:
     r"""Measure how stable gradient descent is along the eigenvectors of the Hessian at a point.
 

@@ -1,13 +1,11 @@
 """How far descent drifts from the gradient flow, and the learning rate that allows for it."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._checks import is_traced
-from .._custom_types import Loss, Params, PyTree, Scalar
+from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import RunFailedError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype
@@ -20,7 +18,7 @@ _NOT_FINITE = (
 )
 
 
-def drift(loss: Loss, params: Params, *, args: PyTree[Any] = None) -> Scalar:
+def drift(loss: Loss, params: Params, *, args: Data = None) -> Scalar:
     r"""The curvature along the gradient: what drives descent away from the gradient flow.
 
     .. math:: v = \frac{\lVert H g \rVert}{\lVert g \rVert} \le \max_i |\lambda_i|, \qquad
@@ -64,7 +62,7 @@ def drift_adjusted_learning_rate(
     power: float | Scalar = 1.0,
     *,
     maximum: float | Scalar | None = None,
-    args: PyTree[Any] = None,
+    args: Data = None,
 ) -> Scalar:
     r"""The learning rate of drift-adjusted learning, DAL-p, at a point.
 

@@ -9,7 +9,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import integer, is_traced
-from .._custom_types import Array, Loss, Params, PyTree, Scalar
+from .._custom_types import Array, Data, Loss, Params, PyTree, Scalar
 from .._errors import InvalidOptionError, RunFailedError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype, size
@@ -25,7 +25,7 @@ def top_eigenpairs(
     params: Params,
     k: int,
     *,
-    args: PyTree[Any] = None,
+    args: Data = None,
     start: PyTree[Any] = None,
     rtol: float | None = None,
     throw: bool = True,
@@ -85,7 +85,7 @@ def top_eigenpairs(
 
 
 def sharpness(
-    loss: Loss, params: Params, *, args: PyTree[Any] = None, rtol: float | None = None
+    loss: Loss, params: Params, *, args: Data = None, rtol: float | None = None
 ) -> Scalar:
     r"""The largest eigenvalue of the Hessian, in loss per parameter squared.
 

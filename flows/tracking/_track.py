@@ -9,7 +9,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import single_run
-from .._custom_types import Array, Loss, Params, PyTree
+from .._custom_types import Array, Data, Loss, Params
 from .._errors import InvalidOptionError
 from ..results import RegimeReport, Trajectory
 from ._tracker import LearningRate, Tracker
@@ -23,7 +23,7 @@ def track(
     learning_rate: LearningRate,
     k: int = 3,
     every: int = 1,
-    args: PyTree[Any] = None,
+    args: Data = None,
     rtol: float | None = None,
 ) -> Tracker: ...
 
@@ -36,7 +36,7 @@ def track(
     learning_rate: LearningRate,
     k: int = 3,
     every: int = 1,
-    args: PyTree[Any] = None,
+    args: Data = None,
     rtol: float | None = None,
 ) -> RegimeReport: ...
 
@@ -48,7 +48,7 @@ def track(
     learning_rate: LearningRate,
     k: int = 3,
     every: int = 1,
-    args: PyTree[Any] = None,
+    args: Data = None,
     rtol: float | None = None,
 ) -> Tracker | RegimeReport:
     r"""Follow a training run: sharpness, spectrum, stability coefficients and drift at its steps.

@@ -18,7 +18,7 @@ from .._checks import (
     positive_scalar,
     split_params,
 )
-from .._custom_types import Loss, Params, PyTree, Scalar
+from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import InvalidOptionError, InvalidParametersError
 from .._problem import Problem
 from .._vectors import real_dtype, size
@@ -71,7 +71,7 @@ class Tracker:
         learning_rate: LearningRate,
         k: int = 3,
         every: int = 1,
-        args: PyTree[Any] = None,
+        args: Data = None,
         rtol: float | None = None,
     ):
         loss_signature(loss, args)
@@ -91,7 +91,7 @@ class Tracker:
         params: Params,
         *,
         learning_rate: float | Scalar | None = None,
-        args: PyTree[Any] = None,
+        args: Data = None,
     ) -> None:
         """Show the tracker the parameters of the next step; it measures at every `every`-th.
 
