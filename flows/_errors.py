@@ -53,8 +53,11 @@ class NotScaleInvariantError(FlowsError, ValueError):
     violation: float
 
     def __init__(self, message: str, violation: float):
-        super().__init__(message)
+        super().__init__(message, violation)  # both, or it could not be unpickled
         self.violation = violation
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 class ContinuationError(FlowsError, NotImplementedError):
@@ -80,5 +83,8 @@ class RunFailedError(FlowsError, RuntimeError):
     partial: Any
 
     def __init__(self, message: str, partial: Any):
-        super().__init__(message)
+        super().__init__(message, partial)  # both, or it could not be unpickled
         self.partial = partial
+
+    def __str__(self) -> str:
+        return self.args[0]

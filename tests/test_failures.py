@@ -1,5 +1,8 @@
 """Runs that go wrong: a result code with the step, everything until then, never a silent NaN."""
 
+import copy
+import pickle
+
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
@@ -244,3 +247,22 @@ def test_failure_of_one_member_under_vmap(mode):
         str(runs)
     one = jax.tree.map(lambda x: x[1], runs)
     assert one.message.startswith("Iterates: Stopped after step 4 of 12")
+
+
+@pytest.mark.parametrize("again", [lambda x: pickle.loads(pickle.dumps(x)), copy.copy])
+def test_errors_reach_another_process(again):
+    """Whatever a worker raises, and all that was computed until then."""
+    kinds = [kind for kind in vars(flows).values() if isinstance(kind, type)]
+    for kind in kinds:
+        if issubclass(kind, flows.FlowsError):
+            extra = {flows.RunFailedError: ["all"], flows.NotScaleInvariantError: [0.5]}
+            error = again(kind("what happened", *extra.get(kind, [])))
+            assert type(error) is kind
+            assert str(error) == "what happened"
+    with pytest.raises(flows.RunFailedError) as caught:
+        flows.iterate(quartic, jnp.array(3.0), flows.GradientDescent(0.5), 50)
+    error = again(caught.value)
+    assert str(error) == str(caught.value)
+    assert error.partial.result == flows.RESULTS.diverged
+    np.testing.assert_array_equal(error.partial.loss, caught.value.partial.loss)
+    assert again(flows.NotScaleInvariantError("by", 0.5)).violation == 0.5
