@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.stats
+from helpers import Clock
 
 import flows
 import flows.plotting
@@ -230,7 +231,7 @@ def test_a_path_that_stopped_does_not_come_back():
     def cliff(x):
         return jnp.where(x > 0.4, 1.0, jnp.nan) * x**2 / 2
 
-    run = flows.compare(
+    run = flows.compare_in_law(
         cliff, jnp.array(0.7), flows.SGD(0.2, noise=1.0), flows.StochasticModifiedFlow(1), 5,
         key=KEY, paths=200, every=3, throw=False,
     )  # fmt: skip
@@ -330,3 +331,41 @@ def test_every_result_code_can_be_saved():
     from flows.results._codes import _CODES
 
     assert set(flows.RESULTS._name_to_item) == set(_CODES)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class ClockInLaw(Clock):
+    models = (flows.SGD,)
+
+
+class NoisyClock(flows.AbstractPointFlow, flows.AbstractStochasticFlow):
+    """Beside it one of its drift, and no noise at all."""
+
+    models = (flows.SGD,)
+    substeps: int = 3
+
+    @property
+    def name(self):
+        return "NoisyClock"
+
+    def vector_field(self, problem):
+        return lambda t, y, args: jnp.broadcast_to(t, y.shape)
+
+    def draw(self, problem, y, key):
+        return jnp.zeros_like(y)
+
+    def diffusion(self, problem, y, draws):
+        return draws
+
+
+@pytest.mark.parametrize("every", [1, 3, 4])
+def test_a_field_is_told_the_time_since_the_start(every):
+    """y' = t is at t^2 / 2: in law, however far apart one looks, and along a noisy path."""
+    arguments = (lambda x: jnp.sum(x**2), jnp.zeros(1), flows.SGD(0.25, noise=1.0))
+    run = flows.compare_in_law(
+        *arguments, [ClockInLaw(), NoisyClock()], 8, key=KEY, paths=2, every=every
+    )
+    for flow in run.flows.values():
+        at = flow.values[:, :, run.iterates.names.index("params[0]")]
+        np.testing.assert_allclose(at, np.broadcast_to(flow.ts**2 / 2, at.shape), rtol=1e-9)
+    alone = flows.solve(*arguments, NoisyClock(), 8, key=KEY)
+    np.testing.assert_allclose(alone.params[:, 0], alone.ts**2 / 2, rtol=1e-12)

@@ -262,7 +262,7 @@ def _flow_paths(
             else:
                 ts = (h * gap.astype(h.dtype))[None]
                 plain = cast(Integrator, integrator)
-                leg = integrate(problem, flow, plain, y, jnp.zeros_like(h), ts, h)
+                leg = integrate(problem, flow, plain, y, h * done.astype(h.dtype), ts, h)
             new = jax.tree.map(lambda leaf: leaf[-1], leg.ys)
             good = _finite(new) & (leg.result == RESULTS.successful)
             good &= jnp.isfinite(problem.value(flow.params(new)))

@@ -108,7 +108,7 @@ def step_noisily(
         noise_key = jr.fold_in(integrator.key, number)
 
         def move() -> tuple[PyTree[Any], Integer]:
-            return _substeps(problem, flow, integrator.solver, y, noise_key, gap)
+            return _substeps(problem, flow, integrator.solver, y, noise_key, gap, number)
 
         y, failure = jax.lax.cond(due, move, lambda: (y, failure))
         return (y, failure), (y, jnp.where(due, flow.substeps, 0))
@@ -121,16 +121,16 @@ def step_noisily(
     return Leg(ys, result, ts[-1], {"num_steps": jnp.sum(made)})
 
 
-def _substeps(problem, flow, solver, y, key, gap):
+def _substeps(problem, flow, solver, y, key, gap, step):
     """One optimizer step, in equal parts; the state, not a number where it failed, and why."""
     dt = gap / flow.substeps
     needs_area = isinstance(solver, dfx.AbstractSRK)
     drift, none = flow.vector_field(problem), jnp.zeros((), int)
 
-    def field(t, state, args):
+    def field(t, state, begun):
         """The drift; and beside it, 1 where there is none although there is a gradient."""
         y, _ = state
-        velocity = drift(t, y, args)
+        velocity = drift(begun + t, y, problem.args)
         if not flow.failures:
             return velocity, jnp.zeros_like(dt)
         lost = _finite((y, problem.gradient(flow.params(y)))) & ~_finite(velocity)
@@ -153,11 +153,13 @@ def _substeps(problem, flow, solver, y, key, gap):
         path = _Frozen(increment, area)
         terms = dfx.MultiTerm(
             dfx.ODETerm(field),
-            dfx.ControlTerm(lambda t, state, args: one, path),  # pyright: ignore[reportCallIssue]
+            dfx.ControlTerm(lambda t, state, begun: one, path),  # pyright: ignore[reportCallIssue]
         )
         zero = jnp.zeros_like(dt)
-        own = solver.init(terms, zero, dt, state, problem.args)
-        state, *_ = solver.step(terms, zero, dt, state, problem.args, own, made_jump=False)
+        # The solver's clock starts at zero in every substep, the flow's at the start of the run.
+        begun = gap * step.astype(dt.dtype) + dt * number.astype(dt.dtype)
+        own = solver.init(terms, zero, dt, state, begun)
+        state, *_ = solver.step(terms, zero, dt, state, begun, own, made_jump=False)
         return state
 
     def advance(carry, number):
