@@ -46,6 +46,17 @@ def _free_compiled_programs():
 
 
 @pytest.fixture
+def windows_of(monkeypatch):
+    """A function that sets how many steps the drivers make in a window at most."""
+
+    def longest(steps):
+        for name in ("LONGEST", "LONGEST_ALONE"):
+            monkeypatch.setattr(f"flows.drivers._windows.{name}", steps)
+
+    return longest
+
+
+@pytest.fixture
 def nothing_left_of_pictures():
     """Close the figures of a test, which must not have changed any setting of matplotlib."""
     before = dict(mpl.rcParams)

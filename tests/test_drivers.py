@@ -105,10 +105,10 @@ def test_both_modes_agree_on_the_first_step():
 
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
-def test_the_windows_do_not_show(mode, monkeypatch):
+def test_the_windows_do_not_show(mode, windows_of):
     whole = compared(mode)
     # Three windows of five steps: the last one overruns by two.
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 5)
+    windows_of(5)
     pieces = compared(mode)
     assert_close(pieces.iterates, whole.iterates, rtol=1e-14)
     for name, trajectory in pieces.trajectories.items():
@@ -118,11 +118,10 @@ def test_the_windows_do_not_show(mode, monkeypatch):
         assert_close(pieces.errors[name], whole.errors[name], rtol=1e-5)
 
 
-def test_iterate_and_solve_in_windows(monkeypatch):
+def test_iterate_and_solve_in_windows(windows_of):
     whole = flows.iterate(quartic, START, DESCENT, 20)
     flow = flows.solve(quartic, START, DESCENT, flows.GradientFlow(), 20)
-    monkeypatch.setattr("flows.drivers._iterate._LONGEST", 7)
-    monkeypatch.setattr("flows.drivers._solve.LONGEST", 7)
+    windows_of(7)
     assert_close(flows.iterate(quartic, START, DESCENT, 20), whole, rtol=1e-15)
     pieces = flows.solve(quartic, START, DESCENT, flows.GradientFlow(), 20)
     assert_close(pieces.params, flow.params, rtol=1e-9)
@@ -138,12 +137,10 @@ def test_large_parameters_make_short_windows(monkeypatch):
 
 
 @pytest.mark.parametrize("keep", [True, False, "auto"])
-def test_keeping_the_parameters(keep, monkeypatch):
+def test_keeping_the_parameters(keep, monkeypatch, windows_of):
     # "auto" keeps three trajectories of seven points of two numbers, but not of eight.
     monkeypatch.setattr("flows.drivers._windows._AUTO_SAVE_BYTES", 3 * 7 * 2 * 8)
-    monkeypatch.setattr(
-        "flows.drivers._compare.LONGEST", 2
-    )  # so that both compile the same windows
+    windows_of(2)  # so that both compile the same windows
     for steps in (6, 7):
         kept = keep is True or (keep == "auto" and steps == 6)
         run = flows.compare(rosenbrock, START, DESCENT, BOTH, steps, save_params=keep)
@@ -279,8 +276,8 @@ def test_vector_field_of_any_tree():
 
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
-def test_the_field_is_told_the_time_since_the_start(mode, monkeypatch):
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 4)
+def test_the_field_is_told_the_time_since_the_start(mode, windows_of):
+    windows_of(4)
     h = 0.1
     run = flows.compare(
         rosenbrock, jnp.ones(2), flows.GradientDescent(h), Clock(), 10, mode=mode, throw=False
@@ -295,8 +292,8 @@ def test_the_field_is_told_the_time_since_the_start(mode, monkeypatch):
     assert_close(trajectory.diagnostics["first"], jnp.asarray(1 + moved), rtol=1e-9)
 
 
-def test_another_number_of_steps_with_the_same_windows_compiles_nothing(monkeypatch):
-    monkeypatch.setattr("flows.drivers._iterate._LONGEST", 5)
+def test_another_number_of_steps_with_the_same_windows_compiles_nothing(windows_of):
+    windows_of(5)
     traces = []
 
     def loss(x):

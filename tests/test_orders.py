@@ -29,9 +29,9 @@ CASES = {
 
 
 @pytest.fixture(autouse=True)
-def _one_program_for_each_loss(monkeypatch):
+def _one_program_for_each_loss(windows_of):
     """Windows of one step, whatever the number of steps: it is compiled once."""
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 1)
+    windows_of(1)
 
 
 def slope(steps, errors):

@@ -125,8 +125,8 @@ PUBLISHED = jnp.array([-0.35, -0.2])
         (1.05, 5, (0.5636785, -0.1798636743), -0.179866492, -0.180064905),
     ],
 )
-def test_the_published_experiments(rate, steps, end, modified, gradient, monkeypatch):
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 5)  # one length of window, one program
+def test_the_published_experiments(rate, steps, end, modified, gradient, windows_of):
+    windows_of(5)  # one length of window, one program
     models = [flows.GradientFlow(), flows.ModifiedFlow(2), flows.PrincipalFlow()]
     run = flows.compare(quadratic, PUBLISHED, flows.GradientDescent(rate), models, steps, args=BOWL)
     finals = {name: np.asarray(part.final_params) for name, part in run.trajectories.items()}
@@ -136,8 +136,8 @@ def test_the_published_experiments(rate, steps, end, modified, gradient, monkeyp
     assert finals["GradientFlow"][1] == pytest.approx(gradient, rel=2e-8)
 
 
-def test_the_singular_published_setting(monkeypatch):
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 5)
+def test_the_singular_published_setting(windows_of):
+    windows_of(5)
     # A learning rate of 0.5 puts h * lambda on the singularity exactly.
     models = [flows.GradientFlow(), flows.ModifiedFlow(2), flows.PrincipalFlow()]
     run = flows.compare(quadratic, PUBLISHED, flows.GradientDescent(0.5), models, 300, args=BOWL)

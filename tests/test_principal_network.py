@@ -47,8 +47,8 @@ def test_order_of_one_step(loss, start, smallest):
     assert float(errors["PrincipalFlow"][0] / rates[0] ** 3) == pytest.approx(dropped, rel=0.05)
 
 
-def test_order_over_a_fixed_time(monkeypatch):
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 8)  # one program for all
+def test_order_over_a_fixed_time(windows_of):
+    windows_of(8)  # one program for all
     counts, start = 8 * 2 ** np.arange(4), jnp.array([-0.5, 0.5])
     errors = {"PrincipalFlow": [], "PrincipalFlow(third-order)": []}
     for count in counts:

@@ -217,7 +217,7 @@ def test_added_noise_has_the_covariance():
     assert float(end["a"]) == 0 != float(end["b"][0])
 
 
-def test_one_key_one_run():
+def test_one_key_one_run(windows_of):
     """Under jit, under vmap, in windows of another length, and with a key of the old kind."""
     optimizer = flows.SGD(0.1, batch_size=2, noise=0.1, momentum=0.5)
     keys = jr.split(KEY, 3)
@@ -228,13 +228,8 @@ def test_one_key_one_run():
         assert_close(compiled(key), one, rtol=1e-13)
         assert_close(row, one, rtol=1e-13)
     assert float(jnp.abs(alone[0] - alone[1]).max()) > 1e-3
-    import flows.drivers._iterate as driver
-
-    longest, driver._LONGEST = driver._LONGEST, 7
-    try:
-        assert_close(run(optimizer, 40, key=keys[0]).final_params, alone[0], rtol=1e-13)
-    finally:
-        driver._LONGEST = longest
+    windows_of(7)
+    assert_close(run(optimizer, 40, key=keys[0]).final_params, alone[0], rtol=1e-13)
     old = jr.PRNGKey(5)
     new = run(optimizer, 5, key=jr.wrap_key_data(old)).final_params
     assert_close(run(optimizer, 5, key=old).final_params, new, rtol=0)

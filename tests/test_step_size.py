@@ -15,9 +15,9 @@ def parabola(x):
     return jnp.sum(x**2) / 2
 
 
-def test_the_estimate_is_the_sum_over_the_steps_of_the_solver(monkeypatch):
+def test_the_estimate_is_the_sum_over_the_steps_of_the_solver(windows_of):
     """Heun's method on x' = -x differs from Euler's by dt^2 x / 2 in a step."""
-    monkeypatch.setattr("flows.drivers._solve.LONGEST", 2)
+    windows_of(2)
     h = 2e-8  # dt^2 / 2 is then less than the rounding that is allowed: one step of the solver each
     run = flows.solve(
         parabola, jnp.ones(COPIES), flows.GradientDescent(h), FLOW, 6, solver=dfx.Heun()

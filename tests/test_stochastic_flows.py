@@ -321,7 +321,7 @@ def test_the_area_of_the_noise():
     assert float(jnp.var(ends)) == pytest.approx(exact, rel=3 * (2 / 40_000) ** 0.5)
 
 
-def test_one_key_one_path():
+def test_one_key_one_path(windows_of):
     """Under jit, vmap, and in windows of another length."""
     data = (jnp.arange(12.0).reshape(4, 3) / 10, jnp.ones(4))
 
@@ -345,13 +345,8 @@ def test_one_key_one_path():
     for one, key, row in zip(alone, keys, together, strict=True):
         assert_close(compiled(key), one, rtol=1e-12)
         assert_close(row, one, rtol=1e-12)
-    import flows.drivers._solve as driver
-
-    longest, driver.LONGEST = driver.LONGEST, 7
-    try:
-        assert_close(path(keys[0]), alone[0], rtol=1e-12)
-    finally:
-        driver.LONGEST = longest
+    windows_of(7)
+    assert_close(path(keys[0]), alone[0], rtol=1e-12)
 
 
 def test_gradients_pass_through_a_path():

@@ -37,9 +37,9 @@ def test_the_others_are_one_step_from_the_flow(steps):
 
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
-def test_windows_of_odd_length_do_not_show(mode, monkeypatch):
+def test_windows_of_odd_length_do_not_show(mode, windows_of):
     whole = flows.compare(rosenbrock, START, DESCENT, REAL, 7, mode=mode)
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 3)
+    windows_of(3)
     parts = flows.compare(rosenbrock, START, DESCENT, REAL, 7, mode=mode)
     assert_close(parts.trajectories[NAME].params, whole.trajectories[NAME].params, rtol=1e-9)
     assert_close(parts.errors[NAME], whole.errors[NAME], atol=1e-9)

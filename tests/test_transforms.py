@@ -84,12 +84,12 @@ def test_vmap_of_iterate_and_solve():
 
 
 @pytest.mark.parametrize("mode", [MODES[0], pytest.param(MODES[1], marks=pytest.mark.slow)])
-def test_several_windows_under_transformations(mode, monkeypatch):
+def test_several_windows_under_transformations(mode, windows_of):
     def final(rate):
         return errors(START, rate, mode, BOTH[0])[0]
 
     whole = errors(START, 0.4, mode)[0]
-    monkeypatch.setattr("flows.drivers._compare.LONGEST", 2)
+    windows_of(2)
     assert_close(jax.jit(final)(0.4), whole, rtol=1e-5)
     assert_close(jax.vmap(final)(jnp.array([0.4, 0.2]))[0], whole, rtol=1e-5, atol=1e-12)
 

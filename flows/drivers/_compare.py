@@ -28,7 +28,6 @@ from ._iterate import (
 from ._per_step import restart
 from ._settings import settings_of
 from ._solve import (
-    LONGEST,
     MAX_STEPS,
     MAX_STEPS_PER_STEP,
     FlowState,
@@ -157,7 +156,7 @@ def compare(
     )
     point_bytes = byte_count(moving) * (1 + len(models))  # of the iterates and every flow
     save = keep_params(save_params, count, point_bytes)
-    windows = plan(count, point_bytes, LONGEST)
+    windows = plan(count, point_bytes)
 
     carry, start = _begin(problem, models, integrator, moving, save)
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step

@@ -16,9 +16,6 @@ from ..results import RESULTS, Trajectory, raise_if_failed
 from ._compatible import check_optimizer, check_randomness
 from ._windows import keep_params, plan, walk
 
-# One window of a run without flows; also the most steps between two updates of the progress bar.
-_LONGEST = 1024
-
 Records = dict[str, Any]
 
 
@@ -96,7 +93,7 @@ def iterate(
     problem, moving = make_problem(loss, params, optimizer, args)
     point_bytes = byte_count(moving)
     save = keep_params(save_params, count, point_bytes)
-    windows = plan(count, point_bytes if save else 1, _LONGEST)
+    windows = plan(count, point_bytes if save else 1, alone=True)
 
     traced = being_traced(problem, moving, key)
     carry, start = begin(problem, moving, save, check_randomness(problem, moving, key))

@@ -22,8 +22,6 @@ from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
 from ._substeps import no_stats, step_through
 from ._windows import keep_params, plan, walk
 
-# One window: long enough that restarting the solver costs nothing, short enough to show progress.
-LONGEST = 256
 # Of the solver, within a window; and within one step, where each is a window of its own. A
 # principal flow that slides along its branch cut takes some hundred a step.
 MAX_STEPS = 16_384
@@ -136,7 +134,7 @@ def solve(
         )
     point_bytes = byte_count(moving)
     save = keep_params(save_params, count, point_bytes)
-    windows = plan(count, point_bytes, LONGEST)
+    windows = plan(count, point_bytes)
 
     carry, start = begin_flow(problem, flow, integrator, moving, save)
     carry, records = walk(

@@ -20,6 +20,9 @@ from .._custom_types import Array, Flag, PyTree
 from .._errors import InvalidOptionError
 from ._progress import progress_bar
 
+# Steps of one window of a flow: long enough that restarting the solver costs nothing, short enough
+# to show progress; and of a run of the optimizer alone.
+LONGEST, LONGEST_ALONE = 256, 1024
 # What the iterates of one window may take while flows are compared with them, in bytes. Large
 # enough that restarting the solver at each window costs little, small beside the solver's own
 # dozen copies of a large state.
@@ -36,8 +39,9 @@ class Plan(NamedTuple):
     windows: int
 
 
-def plan(steps: int, point_bytes: int, longest: int) -> Plan:
+def plan(steps: int, point_bytes: int, *, alone: bool = False) -> Plan:
     """Equal windows (the last may overrun) within the memory bound and the longest allowed."""
+    longest = LONGEST_ALONE if alone else LONGEST
     limit = max(1, min(longest, _WINDOW_BYTES // max(1, point_bytes)))
     count = math.ceil(steps / limit)
     return Plan(steps, math.ceil(steps / count) if count else 0, count)
