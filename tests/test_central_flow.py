@@ -284,11 +284,22 @@ def test_failures_have_names(name):
     assert np.isfinite(run.loss[0])
 
 
-def test_divergence_is_the_loss_s_own():
+def logarithms(p):
+    return jnp.sum(jnp.log(p))
+
+
+@pytest.mark.parametrize(
+    ("h", "first"),
+    [
+        (H, 0.55),  # to below 0, where the loss alone is not a number
+        (1.0, 0.5),  # to 0 itself in one substep, where nothing is finite: 1/2 - h/4 * 2
+    ],
+)
+def test_divergence_is_the_loss_s_own(h, first):
     run = flows.solve(
-        lambda p: jnp.sum(jnp.log(p)),
-        jnp.array([0.55, 2.0]),
-        flows.GradientDescent(H),
+        logarithms,
+        jnp.array([first, 2.0]),
+        flows.GradientDescent(h),
         flows.CentralFlow(),
         5,
         throw=False,

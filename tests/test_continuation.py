@@ -242,6 +242,10 @@ def softmax(z):
         (jnp.min, lambda z: z[np.argmin(X)]),
         (jnp.sort, lambda z: z[np.argsort(X)]),
         (lax.cummax, lambda z: z[[0, 0, 0, 0, 4, 4]]),
+        (
+            lambda x: lax.scan(lambda c, y: (c + y, c + y), 0.0, x, reverse=True)[1],
+            lambda z: np.cumsum(z[::-1])[::-1],
+        ),
         (lambda x: lax.top_k(x, 2)[0], lambda z: z[[4, 0]]),
         (lambda x: jnp.clip(x, -0.5, 0.5), lambda z: np.where(abs(X) < 0.5, z, np.sign(X) / 2)),
         (lambda x: lax.clamp(-0.5, x, 0.5), lambda z: np.where(abs(X) < 0.5, z, np.sign(X) / 2)),

@@ -170,6 +170,9 @@ def test_active_steps():
     _, rates, drifts, _ = run_optax(separated, jnp.ones(3), 6, active=(2, 4), learning_rate=0.05)
     np.testing.assert_array_equal(rates[[0, 1, 4, 5]], 0.05)
     np.testing.assert_allclose(rates[2:4], 2 / drifts[2:4], rtol=1e-12)
+    # The maximum holds before them, too.
+    options = {"active": (1, None), "learning_rate": 0.05, "maximum": 0.04}
+    assert run_optax(separated, jnp.ones(3), 1, **options)[1] == 0.04
 
 
 def test_momentum_goes_behind_in_a_chain():

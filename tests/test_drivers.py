@@ -125,6 +125,8 @@ def test_iterate_and_solve_in_windows(windows_of):
     assert_close(flows.iterate(quartic, START, DESCENT, 20), whole, rtol=1e-15)
     pieces = flows.solve(quartic, START, DESCENT, flows.GradientFlow(), 20)
     assert_close(pieces.params, flow.params, rtol=1e-9)
+    # No solver step goes beyond a whole step, so that all windows together have 20 at least.
+    assert int(pieces.stats["num_accepted_steps"]) >= 20
 
 
 def test_large_parameters_make_short_windows(monkeypatch):

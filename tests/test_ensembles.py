@@ -242,6 +242,25 @@ def test_a_path_that_stopped_does_not_come_back():
         assert [result == "successful" for result in part.results] == finite[:, -1].tolist()
 
 
+def test_why_paths_stopped_is_said():
+    """Beyond h lambda = 1, at 1.2, there is no principal flow; the optimizer does not mind."""
+    run = flows.compare_in_law(
+        lambda x: x**2,
+        jnp.array(1.0),
+        flows.SGD(0.6, noise=1.0),
+        [flows.StochasticModifiedFlow("principal", substeps=1)],
+        1,
+        key=KEY,
+        paths=2,
+        throw=False,
+    )
+    flow = run.flows["StochasticModifiedFlow(principal)"]
+    assert run.iterates.successful
+    assert flow.results == ("sharpness_beyond_one",) * 2
+    assert "learning rate times the sharpness is 1 or more" in flow.message
+    assert np.isnan(flow.values[:, 1]).all()
+
+
 def test_saving(run, tmp_path):
     again = flows.load(run.save(tmp_path / "run"))
     assert isinstance(again, flows.EnsembleComparison)

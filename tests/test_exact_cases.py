@@ -11,6 +11,7 @@ from helpers import assert_close, tanh_network
 from hypothesis import given, settings
 
 import flows
+from flows.drivers._step_size import SpeedController
 
 STEPS = 12
 # Zero, repeated, negative and large eigenvalues, in a random basis.
@@ -101,6 +102,23 @@ def test_the_integration_error_is_what_is_reported():
         # Between its steps the solver interpolates, with an error that it does not control.
         assert 0 < max(actual) <= 10 * estimate
         assert estimate <= 1e-6 * float(run.errors[flow.name].max())
+
+
+def test_only_steps_that_are_kept_add_to_the_integration_error():
+    controller = SpeedController(
+        h=jnp.asarray(1.0), tolerance=1e-6, rounding=0.0, rtol=1e-6, atol=1e-6
+    )
+    y0, y1 = jnp.zeros(2), jnp.ones(2)  # a speed of 1, so that errors of 1e-6 are allowed
+    _, state = controller.init(None, 0.0, 1.0, y0, 1.0, None, None, 5)
+    adapt = jax.jit(
+        lambda error, state: controller.adapt_step_size(
+            0.0, 1.0, y0, y1, None, jnp.full(2, error), 5, state
+        )
+    )
+    for error, kept in ((3e-7, True), (2e-6, False), (4e-7, True), (jnp.nan, False)):
+        keep, _, _, _, state, _ = adapt(error, state)
+        assert bool(keep) == kept
+    assert float(state[-1]) == pytest.approx(2**0.5 * 7e-7, rel=1e-12)
 
 
 @pytest.mark.parametrize("flow", [flows.GradientFlow(), flows.ModifiedFlow(order=2)])

@@ -305,7 +305,7 @@ def test_below_one_everything_stays_real():
 
 
 def test_diagnostics_on_a_quadratic():
-    spectrum = (-0.5, 0.2, 0.7, 1.1, 1.8, 2.6, 0.0, 3.0)
+    spectrum = (-3.5, 0.2, 0.7, 1.1, 1.8, 2.6, 0.0, 3.0)  # -3.5 is the largest by modulus only
     for curvature in (DENSE, KRYLOV):
         run, _ = run_on_quadratic(spectrum, curvature, 3, 4)
         flow = run.trajectories["PrincipalFlow"]

@@ -296,8 +296,11 @@ def test_options_that_are_refused(options, message):
 def test_what_does_not_fit_the_data():
     with pytest.raises(flows.InvalidOptionError, match=r"batch_size is 7, but args holds 6 exampl"):
         run(flows.SGD(0.1, batch_size=7), 1)
-    with pytest.raises(flows.InvalidOptionError, match="must divide the number of examples, 6, fo"):
-        run(flows.SGD(0.1, batch_size=4, sampling="reshuffling"), 1)
+    for sampling in ("reshuffling", "in order"):
+        with pytest.raises(
+            flows.InvalidOptionError, match="must divide the number of examples, 6,"
+        ):
+            run(flows.SGD(0.1, batch_size=4, sampling=sampling), 1)
     with pytest.raises(flows.InvalidOptionError, match=r"noise has shape .2, 2., but there are"):
         run(flows.SGD(0.1, noise=np.eye(2)), 1)
     for args in ((X, Y[:5]), (X, jnp.array(1.0)), (1, 2)):

@@ -206,6 +206,22 @@ def test_a_path_that_leaves_the_model_says_so():
     assert diverged[~convex].sum() > 32
 
 
+def test_noise_in_one_direction_of_three():
+    """With equal curvatures the diffusion is a multiple of the noise, whatever that is: by hand.
+
+    Two of its eigenvalues are zero, and rounding puts them on either side.
+    """
+    h, curvature, along = 0.4, 0.5, np.array([1.0, 0.3, -0.7])
+    optimizer = flows.SGD(h, noise=np.outer(along, along))
+    flow = flows.StochasticModifiedFlow("principal")
+    problem, start = make_problem(lambda x: curvature * jnp.sum(x**2) / 2, jnp.zeros(3), optimizer)
+    columns = jax.vmap(lambda w: flow.diffusion(problem, start, w))(jnp.eye(3))
+    square = (1 - h * curvature) ** 2
+    expected = h * np.log(square) / (square - 1) * np.outer(along, along)
+    # Roots of what rounding leaves, 1e-17, are 1e-9; their squares are not seen.
+    np.testing.assert_allclose(columns.T @ columns, expected, atol=1e-13)
+
+
 # Weak orders, without sampling: on a circle, with expectations as Fourier series.
 
 POINTS = 48

@@ -45,6 +45,15 @@ def test_windows_of_odd_length_do_not_show(mode, windows_of):
     assert_close(parts.errors[NAME], whole.errors[NAME], atol=1e-9)
 
 
+def test_per_step_the_last_of_an_odd_number_of_steps_costs_nothing(windows_of):
+    windows_of(3)  # as above: the same program
+    seven, six = (
+        flows.compare(rosenbrock, START, DESCENT, REAL, steps, mode="per_step") for steps in (7, 6)
+    )
+    assert int(seven.trajectories[NAME].stats["num_steps"]) > 0
+    assert seven.trajectories[NAME].stats == six.trajectories[NAME].stats
+
+
 def test_per_step_it_starts_anew_at_every_second_iterate():
     run = flows.compare(
         rosenbrock, START, DESCENT, [REAL, flows.GradientFlow()], 7, mode="per_step"

@@ -285,6 +285,15 @@ def test_nan_midway_is_a_gap_and_not_an_end():
     np.testing.assert_allclose(late.sharpness[1], 27, rtol=1e-12)
 
 
+def test_a_run_that_stopped_is_followed_to_its_last_step():
+    run = flows.iterate(quartic, jnp.array([3.0, 0.5]), flows.GradientDescent(0.5), 20, throw=False)
+    last = int(run.last_step)
+    assert last < 20
+    report = flows.track(quartic, run, learning_rate=0.5, k=1)
+    assert report.steps.tolist() == list(range(last + 1))
+    assert report.finite.all()
+
+
 def test_float32(run):
     run32 = jax.tree.map(lambda leaf: leaf[::40].astype(jnp.float32), run.params)
     points = [jax.tree.map(lambda leaf, n=n: leaf[n], run32) for n in range(4)]

@@ -271,8 +271,9 @@ class CentralFlow(AbstractSteppedFlow):
                 ~found.solved,
             ]
         )
-        # A loss that is not a number is for the driver to report.
-        failed = jnp.any(wrong) & jnp.isfinite(norm(metric.gradient))
+        # A loss that is not a number is for the driver to report; far out its gradient may be one.
+        finite = jnp.isfinite(norm(metric.gradient)) & jnp.isfinite(norm(metric.params))
+        failed = jnp.any(wrong) & finite
         return CentralState(
             metric.params,
             metric.moment,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.curvature.functions.cubic_kernel import Spectrum, cubic_kernel
+from flows.curvature.functions.cubic_kernel import Spectrum, cubic_kernel, resonance
 from flows.curvature.functions.rounded_alpha import rounded_alpha
 
 TINY = mp.mpf(10) ** -40
@@ -114,3 +114,16 @@ def test_a_pole_stands_where_the_logarithms_do_not_meet():
     assert complex(continued(z)[0, 1, 1]) == pytest.approx(2j * np.pi / (2 * gap) / 4, rel=1e-4)
     # The real branch has none: (log(mu_j mu_k) - 0) / (mu_j mu_k - 1) is 1 there.
     assert float(real(z)[0, 1, 1]) == pytest.approx(exact(0, 2 + gap, 2 + gap, "real").real)
+
+
+def test_the_distance_of_a_resonance_by_hand():
+    """At 1 the pole's own term, 2 pi / distance times half of the weight, is as long as the field.
+
+    One triple is farther off, another one has no pole, and over the last one stands nothing.
+    """
+    turn = 2j * jnp.pi
+    x = jnp.array([turn + 0.1, turn, 0.5 + 0j, -turn])
+    distance, weight = jnp.array([0.4, 3.0, 1e-3, 1e-3]), jnp.array([2.0, 2.0, 2.0, 0.0])
+    found = resonance(x, distance, weight, jnp.asarray(5.0))
+    assert float(found) == pytest.approx(5 / (2 * np.pi / 0.4 * 2.0 / 2), rel=1e-14)
+    assert np.isinf(resonance(x[2:], distance[2:], weight[2:], jnp.asarray(5.0)))

@@ -12,7 +12,12 @@ from helpers import assert_close, tanh_network
 import flows
 from flows._problem import make_problem
 from flows._vectors import scaled
+from flows.curvature.basis import Basis
+from flows.curvature.functions.dense_cubic import dense_cubic_image
+from flows.curvature.functions.krylov_cubic import CubicTerm
+from flows.curvature.functions.krylov_space import KrylovSpace
 from flows.curvature.functions.logistic_rule import logistic_rule
+from flows.curvature.functions.matrix_function import matrix_function
 from flows.curvature.functions.rounded_alpha import rounded_alpha
 from flows.curvature.hessian import scaled_hessian
 
@@ -87,6 +92,31 @@ def test_against_the_closed_form(branch, curvature, allowed, iterates):
             if curvature.nodes == "auto":
                 assert error / 10 < size * float(estimated.error) < 10 * error
                 assert int(estimated.matvecs) < 400
+
+
+def test_directions_that_are_left_out_are_in_the_error():
+    """One direction where three are needed, on a sum of cubes, against the closed form."""
+    A = jnp.array([[0.5, 0.3, 0.0], [0.3, 0.2, 0.4], [0.0, 0.4, -0.3]])
+    b, cubes = jnp.array([1.0, 0.0, 0.0]), jnp.array([[1.0, 0.5, -1], [0.2, -1, 0.6], [0, 0.7, 1]])
+
+    @jax.jit
+    def both(A):
+        # A is tridiagonal and b its first row's: the unit vectors are Lanczos' own.
+        whole = (jnp.zeros(()), jnp.ones(()), jnp.asarray(3))
+        space = KrylovSpace(Basis((jnp.eye(3),)), A, *whole)
+        third = lambda v, w: cubes.T @ ((cubes @ v) * (cubes @ w))  # noqa: E731
+        found = CubicTerm("real", space, 24, 1).sum(
+            lambda v: A @ v, third, 3, jnp.asarray(1e-5), jnp.ones(())
+        )
+        along = lambda v: cubes.T @ (cubes @ v[:, None] * cubes)  # noqa: E731
+        exact, *_ = dense_cubic_image("real", A, along, b)
+        principal, _ = matrix_function(rounded_alpha("real"), A, b)
+        return found, exact - principal
+
+    found, exact = both(A)
+    error = float(jnp.linalg.norm(found.total - exact))
+    assert error > 0.01 * float(jnp.linalg.norm(exact))
+    assert error < 10 * float(found.error)
 
 
 @pytest.mark.slow

@@ -88,6 +88,14 @@ def test_derivative(branch):
     np.testing.assert_allclose(tangent, difference, atol=1e-7)
 
 
+@pytest.mark.parametrize("branch", ["principal", "continued"])
+def test_small_is_not_singular(branch):
+    m = np.array([1e-15, 3e-15])
+    np.testing.assert_allclose(
+        ratio(branch, jnp.diag(m)), np.diag(np.log(m) / (m - 1)), rtol=1e-12, atol=1e-12
+    )
+
+
 @pytest.mark.parametrize("branch", ["principal", "continued", "real"])
 def test_singular_matrix_has_none(branch):
     assert np.all(np.isnan(ratio(branch, jnp.asarray([[0.5, 1.0], [0.25, 0.5]]))))

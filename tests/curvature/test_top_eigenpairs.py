@@ -283,6 +283,14 @@ def test_more_than_there_is_room_for_is_told():
     assert not bool(jnp.any(states.complete))
 
 
+@pytest.mark.parametrize(("near", "fits"), [(6, True), (7, False)])
+def test_there_is_room_for_all_but_the_guards(near, fits):
+    rows = np.concatenate([np.full(near, 1.9), np.zeros(N - near)])
+    start, states, _ = follow(jnp.asarray(np.tile(rows, (40, 1))))
+    assert bool(start.complete) == fits
+    assert (states.complete == fits).all()
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_tracking_with_fewer_dimensions_than_vectors(n):
     spectra = jnp.asarray(np.tile(np.linspace(2, -1, n), (3, 1)))

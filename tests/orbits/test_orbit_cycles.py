@@ -8,8 +8,8 @@ import pytest
 import flows
 
 
-def well(x):
-    return (x**2 - 1) ** 2 / 4
+def well(x, size=1.0):
+    return ((x / size) ** 2 - 1) ** 2 * size**2 / 4
 
 
 def power(x, p):
@@ -31,17 +31,25 @@ def sorted_points(cycle):
 
 
 def test_the_two_cycle_of_the_double_well():
+    """Of any size: far from the origin rounding is more than the tolerance near it."""
     rates = np.array([1.01, 1.1213203, 1.2, 1.3, 1.7])
-    cycles = jax.jit(jax.vmap(lambda h: find(well, 1.15, h, 2)))(jnp.asarray(rates))
+
+    @jax.jit
+    def all_of(size):
+        at = lambda h: find(well, 1.15 * size, h, 2, args=size)  # noqa: E731
+        return jax.vmap(at)(jnp.asarray(rates))
+
     middle, width = np.sqrt((3 + rates) / rates), np.sqrt((rates - 1) / rates)
-    assert cycles.converged.all()
-    points = np.sort(np.asarray(cycles.points), axis=1)
-    np.testing.assert_allclose(points[:, 0], (middle - width) / 2, atol=1e-12)
-    np.testing.assert_allclose(points[:, 1], (middle + width) / 2, atol=1e-12)
-    expected = 9 - 2 * (1 + rates) ** 2
-    np.testing.assert_allclose(cycles.multipliers[:, 0].real, expected, atol=1e-10)
-    assert cycles.stable.tolist() == [True, True, True, False, False]
-    assert (cycles.residual < 1e-14).all()
+    for size in (1.0, 3e6):
+        cycles = all_of(size)
+        assert cycles.converged.all()
+        points = np.sort(np.asarray(cycles.points), axis=1) / size
+        np.testing.assert_allclose(points[:, 0], (middle - width) / 2, atol=1e-12)
+        np.testing.assert_allclose(points[:, 1], (middle + width) / 2, atol=1e-12)
+        expected = 9 - 2 * (1 + rates) ** 2
+        np.testing.assert_allclose(cycles.multipliers[:, 0].real, expected, atol=1e-10)
+        assert cycles.stable.tolist() == [True, True, True, False, False]
+        assert (cycles.residual < 1e-14 * size).all()
 
 
 @pytest.mark.parametrize("p", [1.2, 1.5, 3.0, 4.0])

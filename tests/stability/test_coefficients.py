@@ -386,6 +386,9 @@ def test_table():
     for residuals in ([0.0, 1e-3], [1e-3, 0.0]):
         doubtful = eqx.tree_at(lambda at: at.residuals, few, jnp.array(residuals))
         assert "the largest residual is 1.0e-03: not all eigenpairs have converged" in str(doubtful)
+    # It is for the largest eigenvalue to say what is large.
+    sharp = eqx.tree_at(lambda at: at.eigenvalues, doubtful, jnp.array([1e10, 1.0]))
+    assert "residual" not in str(sharp)
 
 
 def test_messages():
