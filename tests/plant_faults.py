@@ -10,7 +10,7 @@ A list is a TOML file of tables, one a fault:
     file = "flows/optimizers/sgd.py"
     old = "mu * velocity + noise"           # stands there exactly once
     new = "velocity + noise"
-    tests = "tests/test_sgd.py -k momentum" # arguments of pytest, run from the root
+    tests = "tests/optimizers/test_sgd.py -k momentum" # arguments of pytest, run from the root
 
 Prints a line for each: caught, SURVIVED, or what is wrong with its entry; exit code 1 if any fault
 survived. The tests must pass without the fault: `--sound` runs them so. Not a test, and not in CI.

@@ -12,7 +12,7 @@ from .._checks import integer, one_of, positive_scalar
 from .._custom_types import Params, Scalar
 from .._errors import InvalidOptionError
 from .._vectors import add_scaled, select, subtract
-from .drift import (
+from ._drift import (
     DriftAverage,
     direction,
     maximum_scalar,

@@ -10,9 +10,9 @@ from .._custom_types import Params, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled
 from ._base import AbstractOptimizer
+from ._drift import MAXIMUM, maximum_scalar, power_scalar
 from ._drift_rule import DriftRule, DriftState
 from ._references import ROSCA_2023
-from .drift import MAXIMUM, maximum_scalar, power_scalar
 
 
 class DriftAdjustedState(eqx.Module):

@@ -9,8 +9,8 @@ import jax.tree_util as jtu
 from .._custom_types import Integer, Params, Scalar
 from .._errors import InvalidOptionError, MissingDependencyError
 from .._vectors import scaled
+from ._drift import MAXIMUM
 from ._drift_rule import DriftRule, DriftState
-from .drift import MAXIMUM
 
 
 class DriftAdjustedOptaxState(NamedTuple):

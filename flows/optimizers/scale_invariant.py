@@ -10,10 +10,10 @@ from .._custom_types import Integer, Params, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled, norm, real_dtype, scaled, select
 from ._base import AbstractOptimizer
+from ._drift import direction
 from ._invariance import require
 from ._references import LI_2020
 from ._schedules import Schedule, rate_at, rate_schedule
-from .drift import direction
 
 
 class ScaleInvariantState(eqx.Module):

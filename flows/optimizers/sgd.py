@@ -10,9 +10,9 @@ from .._custom_types import Array, Integer, Params, Scalar
 from .._errors import InvalidOptionError
 from .._problem import Problem
 from .._vectors import add, add_scaled, scaled
+from ._gaussian_noise import GaussianNoise, standard_normal
+from ._minibatches import SAMPLINGS, batch, check_batches, number_of_examples, on_examples
 from ._stochastic import AbstractStochasticOptimizer
-from .gaussian_noise import GaussianNoise, standard_normal
-from .minibatches import SAMPLINGS, batch, check_batches, number_of_examples, on_examples
 
 
 class SGDState(eqx.Module):

@@ -10,7 +10,7 @@ from .._errors import RunFailedError
 from .._problem import Problem, make_problem
 from .._vectors import real_dtype
 from ..optimizers import GradientDescent
-from ..optimizers.drift import direction, learning_rate, maximum_scalar, power_scalar
+from ..optimizers._drift import direction, learning_rate, maximum_scalar, power_scalar
 
 _NOT_FINITE = (
     "the gradient or the Hessian is not finite here, so there is no drift. Look at the loss at "

@@ -13,7 +13,7 @@ from .._problem import Problem
 from .._vectors import real_dtype, select, size
 from ..curvature.eigenpairs.block import by_row, inner_products, random_rows
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, track
-from ..optimizers.drift import direction
+from ..optimizers._drift import direction
 
 # Vectors beyond those that are asked for: with them the last of those converges too.
 _GUARDS = 2

@@ -13,12 +13,12 @@ from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add_scaled, norm, real_dtype, scaled
 from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers._drift import direction
 from ..optimizers._invariance import require
+from ..optimizers._minibatches import number_of_examples, on_examples
 from ..optimizers._references import LI_2020
-from ..optimizers.drift import direction
-from ..optimizers.minibatches import number_of_examples, on_examples
+from ._gradient_noise import batch_factor, draw, noise, sgd
 from ._stochastic import AbstractStochasticFlow
-from .gradient_noise import batch_factor, draw, noise, sgd
 from .stochastic import require_plain
 
 # How many gradients of single examples are held at a time.

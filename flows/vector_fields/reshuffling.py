@@ -9,9 +9,9 @@ from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add_scaled, scaled
 from ..optimizers import SGD, AbstractOptimizer
-from ..optimizers.minibatches import number_of_examples
+from ..optimizers._minibatches import number_of_examples
+from ._gradient_noise import force, sgd, trace_gradient
 from ._point import AbstractPointFlow
-from .gradient_noise import force, sgd, trace_gradient
 from .stochastic import require_plain
 
 SMITH_2021 = """@inproceedings{smith2021origin,

@@ -15,10 +15,10 @@ from ..curvature.eigen import symmetric_eigen
 from ..curvature.hessian import matrix_of
 from ..curvature.spectral_functions import alpha
 from ..optimizers import SGD, AbstractOptimizer
-from ..optimizers.gaussian_noise import standard_normal
+from ..optimizers._gaussian_noise import standard_normal
+from ._gradient_noise import covariance, draw, force, noise
 from ._point import AbstractPointFlow
 from ._stochastic import AbstractStochasticFlow
-from .gradient_noise import covariance, draw, force, noise
 
 _ORDERS = (1, 2, "principal")
 # Up to here the Hessian and the covariance are formed.

@@ -11,7 +11,7 @@ import pytest
 from helpers import deep_linear_network, quartic, tanh_network
 
 import flows
-from flows.optimizers.drift import DriftAverage
+from flows.optimizers._drift import DriftAverage
 
 LOSS, START = tanh_network()
 SEPARATED = jnp.array([3.0, 1.0, 0.2])

@@ -17,8 +17,8 @@ from .._custom_types import Array, Params, Scalar
 from .._problem import Problem
 from .._vectors import add, add_scaled, ravel, real_dtype, size, subtract
 from ..optimizers import SGD
-from ..optimizers.gaussian_noise import standard_normal
-from ..optimizers.minibatches import example_losses, number_of_examples
+from ..optimizers._gaussian_noise import standard_normal
+from ..optimizers._minibatches import example_losses, number_of_examples
 
 
 def sgd(problem: Problem) -> SGD:

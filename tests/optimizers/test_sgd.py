@@ -11,7 +11,7 @@ import pytest
 from helpers import assert_close
 
 import flows
-from flows.optimizers.minibatches import batch
+from flows.optimizers._minibatches import batch
 
 KEY = jr.key(3)
 RNG = np.random.default_rng(0)
@@ -94,7 +94,7 @@ def test_the_covariance_of_a_batch(sampling, factor):
     np.testing.assert_allclose(exact, factor * single, rtol=1e-12)
     # And the library's covariance, formed and applied.
     from flows._problem import make_problem
-    from flows.vector_fields import gradient_noise
+    from flows.vector_fields import _gradient_noise as gradient_noise
 
     optimizer = flows.SGD(0.1, batch_size=2, sampling=sampling)
     problem, params = make_problem(squares, START, optimizer, (X, Y))
