@@ -2,8 +2,9 @@
 
 import inspect
 
-from ._base import AbstractFlow, AbstractSteppedFlow
+from ._base import AbstractFlow
 from ._point import AbstractPointFlow
+from ._stepped import AbstractSteppedFlow
 from ._stochastic import AbstractStochasticFlow
 from .central import CentralFlow
 from .gradient import GradientFlow

@@ -16,8 +16,8 @@ from ..curvature.eigenpairs.block import inner_products
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
 from ..optimizers._references import COHEN_2025
-from ._base import AbstractSteppedFlow
 from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation
+from ._stepped import AbstractSteppedFlow
 
 _DRIFTS = ("gradient", "modified")
 # The largest eigenvalue of P^{-1} H at the edge, and by how much it may be beyond it before

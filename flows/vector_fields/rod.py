@@ -14,7 +14,7 @@ from .._vectors import add, add_scaled, norm, scaled, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import combined, inner_products
 from ..optimizers import AbstractOptimizer, GradientDescent
-from ._base import AbstractSteppedFlow
+from ._stepped import AbstractSteppedFlow
 
 REGIS_2026 = """@misc{regis2026rod,
   author        = {Regis, E. and Chewi, S.},
