@@ -101,6 +101,21 @@ def test_error_bars_cover():
         assert covered == pytest.approx(0.954, abs=0.025)
 
 
+def test_all_parts_of_a_run_are_independent():
+    """Without curvature both orders are one equation, and only their numbers can differ."""
+    run = flows.compare_in_law(
+        lambda x: x,
+        jnp.array(0.0),
+        flows.SGD(0.5, noise=1.0),
+        [flows.StochasticModifiedFlow(order) for order in (1, 2)],
+        1,
+        key=KEY,
+        paths=400,
+    )
+    ends = [part.values[:, -1, 0] for part in (run.iterates, *run.flows.values())]
+    assert np.abs(np.corrcoef(ends) - np.eye(3)).max() < 4 / np.sqrt(400)
+
+
 def test_the_floor_is_what_equal_laws_show():
     rng = np.random.default_rng(1)
     values = rng.normal(size=(2, 500, 400, 1))

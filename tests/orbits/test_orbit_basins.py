@@ -375,3 +375,17 @@ def test_bad_input(changed, error, message):
 def test_it_runs_on_the_host():
     with pytest.raises(flows.InvalidOptionError, match="basin_shares works in chunks"):
         jax.jit(lambda x: flows.basin_shares(LAND, x, flows.GradientDescent(0.1)).counts)(STARTS)
+
+
+def test_trapped_in_two_regions_is_named_after_the_first():
+    """A step of 2 on x^2 / 2 turns 1 into -1 and back."""
+    shares = flows.basin_shares(
+        lambda x: x**2 / 2,
+        jnp.ones(1),
+        flows.GradientDescent(2.0),
+        regions={"disc": lambda x: abs(x) < 2, "line": lambda x: abs(x) < 9},
+        transient=16,
+        steps=16,
+        max_period=4,
+    )
+    assert shares.outcomes == ("trapped in disc",)

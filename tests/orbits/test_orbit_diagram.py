@@ -197,6 +197,16 @@ def test_the_picture(diagram):
 
 
 @pytest.mark.usefixtures("nothing_left_of_pictures")
+def test_divergence_is_shaded_where_it_is_whatever_the_order_of_the_rates():
+    """On x^2 / 2 a step of 3 diverges; the shade begins half way from the next rate."""
+    diagram = flows.bifurcation_diagram(
+        lambda x: x**2 / 2, jnp.array(1.0), [3.0, 0.5, 1.0], keep=4, max_period=2
+    )
+    (shade,) = diagram.plot().patches
+    assert (shade.get_x(), shade.get_width()) == (2.0, 1.0)
+
+
+@pytest.mark.usefixtures("nothing_left_of_pictures")
 def test_what_cannot_be_drawn(diagram):
     with pytest.raises(flows.InvalidOptionError, match="show must be one of 'attractor'"):
         plotting.plot_bifurcation(diagram, show="exponent")

@@ -256,3 +256,9 @@ def test_the_numbers_travel_in_args():
 def test_bad_numbers_are_refused_with_a_remedy(make, message):
     with pytest.raises(InvalidOptionError, match=message):
         make()
+
+
+def test_the_rate_of_the_rayleigh_quotient_is_in_units_of_the_start():
+    """0.45 |start|^2 over the range of the eigenvalues: the curvature falls as 1 / |w|^2."""
+    problem = flows.problems.rayleigh_quotient(((3.0, 0.0), (0.0, 1.0)), start=(0.0, 2.0))
+    assert problem.learning_rate == pytest.approx(0.45 * 4 / 2)

@@ -421,3 +421,13 @@ def test_words_need_one_point_outside_transformations():
     with pytest.raises(flows.InvalidOptionError, match="or use regime_codes"):
         jax.jit(lambda p: at(p).regimes)(START)
     assert REGIMES[int(batch.regime_codes[0, 0])] == "real stable"
+
+
+def test_rounding_is_that_of_the_largest_modulus():
+    """Beside -1e8 the curvature 1e-9 is rounding, if no positive one is larger."""
+    at = flows.stability_coefficients(
+        lambda x: (1e-9 * x[0] ** 2 - 1e8 * x[1] ** 2) / 2,
+        jnp.ones(2),
+        flows.GradientDescent(1.0),
+    )
+    assert at.regimes == ("flat", "negative curvature")

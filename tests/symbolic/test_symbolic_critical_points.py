@@ -10,6 +10,8 @@ from plain import critical_points, same
 from sympy import Rational as Q
 from sympy import cos, log, pi, sin, sqrt
 
+from symbolic.roots._algebraic import isolating_interval
+
 x, y, z = sympy.symbols("x y z", real=True)
 positive, mu = sympy.symbols("p mu", positive=True)
 SLIDES = (x**2 + 1) * (x - 1) ** 2 * (x - 2) ** 2
@@ -44,6 +46,15 @@ def test_the_example_of_nar_and_sastry():
     assert b - a <= Q(1, 10**30)
     cubic = sympy.Poly(3 * x**3 - 6 * x**2 + 4 * x - 3)
     assert cubic.eval(a) * cubic.eval(b) < 0
+
+
+def test_the_interval_of_a_polynomial_in_a_root_holds_its_value():
+    """Of a negative root: the ends of products change places at every power."""
+    root = sympy.CRootOf(x**3 + 2 * x + 10, 0)
+    value = root**3 - 3 * root**2 + root
+    low, high = isolating_interval(value, Q(1, 10**6))
+    assert low <= value.evalf(30) <= high
+    assert high - low <= Q(1, 10**6)
 
 
 def test_a_positive_symbol_keeps_only_its_own_points():

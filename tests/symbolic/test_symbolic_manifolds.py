@@ -61,6 +61,12 @@ def test_complex_sets_are_no_critical_points():
     assert (top.kind, circle.kind, circle.threshold) == ("maximum", "minimum", Q(1, 4))
 
 
+def test_a_line_that_is_flat_across_is_degenerate():
+    """Along x = 0, y = z of x^4 + (y - z)^2 a second direction is flat: x itself."""
+    (line,) = critical_points(x**4 + (y - z) ** 2)
+    assert (line.dimension, line.kind) == (1, "degenerate")
+
+
 def test_manifolds_that_cross_are_arbitrarily_flat():
     found = critical_points(x**2 * y**2 * (x + y - 1) ** 2)
     assert [m.kind for m in found] == ["maximum", "minimum", "minimum", "minimum"]

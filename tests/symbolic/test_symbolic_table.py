@@ -5,6 +5,7 @@ import json
 import sympy
 from plain import critical_points
 
+import symbolic
 from symbolic.__main__ import main
 
 x, y, z = sympy.symbols("x y z", real=True)
@@ -59,3 +60,10 @@ def test_json(capsys):
     assert saddle["kind"] == "saddle"
     assert manifold["best_threshold"]["exact"] == "1"
     assert {"x", "y"} == set(manifold["flattest"][0])
+
+
+def test_a_subcritical_flip_is_a_two_cycle_too():
+    """The fourth derivative at 0 is 24, so c = -(2/6) 24."""
+    (point,) = critical_points(x**2 / 2 + x**4)
+    assert point.flip.coefficient == -8
+    assert symbolic.table([point]).splitlines()[1].endswith("two-cycle (subcritical)  exact")

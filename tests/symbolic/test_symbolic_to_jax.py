@@ -34,3 +34,10 @@ def test_jax_details():
         symbolic.to_jax(x * y, [x])
     with pytest.raises(symbolic.NotSolvedError, match="no counterpart"):
         symbolic.to_jax(sympy.polylog(2, x))
+
+
+@pytest.mark.parametrize("number", [-sympy.factorial(25), 1 / sympy.factorial(25)])
+def test_large_negative_numbers_and_denominators(number):
+    jax = pytest.importorskip("jax")
+    value = symbolic.to_jax(number * x)(jax.numpy.float32(1))
+    assert float(value) == pytest.approx(float(number), rel=1e-6)

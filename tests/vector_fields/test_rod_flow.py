@@ -36,6 +36,12 @@ def test_it_has_descent_s_own_two_cycle():
     np.testing.assert_allclose(rod.diagnostics["predicted_loss"][-1], cycle, rtol=1e-8)
 
 
+def test_the_measured_amplitude_is_a_length():
+    """At h lambda = 3/2 the iterates change sides in every step, and the rod does not."""
+    rod = compared(1.0, 2.0, 0.0, 0.75, 6).trajectories["RodFlow"]
+    assert (rod.diagnostics["measured_amplitude"] > 0).all()
+
+
 @pytest.mark.parametrize(("S", "grows"), [(1.99, False), (2.01, True)])
 def test_the_threshold_of_a_quadratic(S, grows):
     """About 0, Sigma' = (h^2 S^2 / 2 - 2) Sigma."""
