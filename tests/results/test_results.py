@@ -190,9 +190,15 @@ def test_load_refuses_other_files(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones(2))
     (tmp_path / "text.npz").write_text("no archive")
     (tmp_path / "empty.npz").write_bytes(b"")
-    for name in ("other.npz", "text.npz", "empty.npz"):
+    later = json.dumps({"format": "descentflows-2", "kind": "Trajectory", "parts": []})
+    np.savez(tmp_path / "later.npz", metadata=np.asarray(later))
+    for name in ("other.npz", "text.npz", "empty.npz", "later.npz"):
         with pytest.raises(flows.StorageError, match="not written by this version"):
             flows.load(tmp_path / name)
+    unknown = json.dumps({"format": "descentflows-1", "kind": "Recipe"})
+    np.savez(tmp_path / "unknown.npz", metadata=np.asarray(unknown))
+    with pytest.raises(flows.StorageError, match="holds a Recipe, which this version"):
+        flows.load(tmp_path / "unknown.npz")
     with pytest.raises(FileNotFoundError):
         flows.load(tmp_path / "missing.npz")
 
