@@ -27,7 +27,7 @@ import time
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NO_TEST_RAN = (4, 5)  # of pytest: the arguments are wrong, or nothing is selected
+PASSED, FAILED = 0, 1  # of pytest; all else is that no test ran, or that it was interrupted
 
 
 def main():
@@ -82,10 +82,11 @@ def run(tests, copy, *, planted):
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # an old .pyc would hide a fault
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if done.returncode in NO_TEST_RAN:
-        return "no tests", done.stdout.strip().splitlines()[-1]
-    if done.returncode == 0:
+    if done.returncode == PASSED:
         return ("SURVIVED", "") if planted else ("passed", "")
+    # A fault that leaves nothing to import is noticed by any test, and ends with another code.
+    if not failed or (done.returncode != FAILED and not failed[0].startswith("ERROR")):
+        return "no tests", (done.stdout or done.stderr).strip().splitlines()[-1]
     return ("caught" if planted else "FAILED"), failed[0].split(" - ")[0] if failed else ""
 
 

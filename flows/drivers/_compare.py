@@ -15,7 +15,7 @@ from .._problem import Problem, make_problem
 from .._vectors import byte_count, real_dtype
 from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
 from ..results import RESULTS, Comparison, raise_if_failed
-from ..vector_fields import AbstractFlow
+from ..vector_fields import AbstractFlow, AbstractStochasticFlow
 from ._compatible import check_flows
 from ._integrator import Integrator, make_integrator
 from ._iterate import (
@@ -310,6 +310,11 @@ def _check_alone(flows: Iterable[AbstractFlow], optimizer: AbstractOptimizer, mo
             "key=jax.random.key(0)). For one path of it, or of a flow: flows.iterate, flows.solve."
         )
     for flow in flows:
+        if isinstance(flow, AbstractStochasticFlow):
+            raise IncompatibleFlowError(
+                f"{flow.name} draws random numbers, so there is no one path of it to compare. Use "
+                "flows.compare_in_law for an optimizer that draws some too, or flows.solve."
+            )
         if mode == "per_step" and flow.reference != "iterates":
             raise IncompatibleFlowError(
                 f"{flow.name} models the average of the iterates and not each of them, so it "

@@ -207,7 +207,7 @@ class _Observed(eqx.Module):
     function: Callable[[Params], Any] = eqx.field(static=True)
 
     def __call__(self, problem: Problem, params: Params) -> Array:
-        return jnp.atleast_1d(self.function(problem.whole(params)))
+        return jnp.atleast_1d(jnp.asarray(self.function(problem.whole(params))))
 
 
 @eqx.filter_jit

@@ -1,5 +1,6 @@
 """Whether loss, optimizer, flows and key fit together: typed errors, before anything is traced."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from .._checks import random_key
@@ -61,7 +62,8 @@ def check_noise(problem: Problem, params: Params, flow: AbstractStochasticFlow, 
 
 def check_flows(flows: Any, optimizer: Any) -> dict[str, AbstractFlow]:
     """The flows by name; raises a typed error unless there are some, and each models it."""
-    models = (flows,) if isinstance(flows, AbstractFlow) else tuple(flows)
+    several = isinstance(flows, Iterable) and not isinstance(flows, AbstractFlow | type | str)
+    models: tuple[Any, ...] = tuple(flows) if several else (flows,)
     if not models:
         raise IncompatibleFlowError(
             "flows is empty, so there is nothing to compare with the iterates. "

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ def read(path: str | pathlib.Path) -> Record:
         if metadata.pop("format") != _FORMAT:
             raise KeyError("format")
         return Record(metadata.pop("kind"), metadata, arrays)
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError) as error:
         raise StorageError(
             f"{path} was not written by this version of descentflows ({error}). "
             "Write runs with run.save(path)."

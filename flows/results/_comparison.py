@@ -76,6 +76,8 @@ class Comparison(eqx.Module):
     @property
     def message(self) -> str:
         """How the run ended: a sentence for each part that stopped early."""
+        if not self.successful:
+            single_run(self.iterates.last_step)
         parts = {"Iterates": self.iterates, **self.trajectories}
         stopped = [
             f"{name}: {part.message}"

@@ -52,9 +52,15 @@ def load(
         The file is a NumPy archive: https://numpy.org/doc/stable/reference/routines.io.html
     """
     record = read(path)
-    if record.kind not in _KINDS:
+    if str(record.kind) not in _KINDS:
         raise StorageError(
             f"{path} holds a {record.kind}, which this version of descentflows does not know. "
             "Read it with the version that wrote it."
         )
-    return _KINDS[record.kind].from_record(record, like)
+    try:
+        return _KINDS[record.kind].from_record(record, like)
+    except (KeyError, AttributeError, TypeError) as error:
+        raise StorageError(
+            f"{path} is damaged, or of a later version of descentflows: it says it holds a "
+            f"{record.kind}, and lacks or does not fit {error}."
+        ) from error

@@ -122,12 +122,15 @@ def test_no_flows():
     ("flow", "message"),
     [
         (flows.GradientFlow, r"not a flow\. Write for example GradientFlow\(\)"),
+        (None, r"None is not a flow\. Write for example flows\.GradientFlow\(\)"),
         ("gradient", r"'gradient' is not a flow\. Write for example flows\.GradientFlow\(\)"),
     ],
 )
 def test_what_is_not_a_flow(flow, message):
     with pytest.raises(flows.IncompatibleFlowError, match=message):
         flows.compare(parabola, START, DESCENT, [flow], 2)
+    with pytest.raises(flows.IncompatibleFlowError, match=message):
+        flows.compare(parabola, START, DESCENT, flow, 2)
 
 
 def test_a_flow_that_does_not_model_the_optimizer():

@@ -391,6 +391,15 @@ class NoisyClock(flows.AbstractPointFlow, flows.AbstractStochasticFlow):
         return draws
 
 
+@pytest.mark.parametrize("mode", ["trajectory", "per_step"])
+def test_a_flow_that_draws_is_not_compared_with_one_path(mode):
+    class Drawing(NoisyClock):
+        models = (flows.GradientDescent,)
+
+    with pytest.raises(flows.IncompatibleFlowError, match="NoisyClock draws random numbers"):
+        flows.compare(jnp.sum, jnp.zeros(1), flows.GradientDescent(0.1), Drawing(), 2, mode=mode)
+
+
 @pytest.mark.parametrize("every", [1, 3, 4])
 def test_a_field_is_told_the_time_since_the_start(every):
     """y' = t is at t^2 / 2: in law, however far apart one looks, and along a noisy path."""

@@ -199,6 +199,10 @@ def test_load_refuses_other_files(tmp_path):
     np.savez(tmp_path / "unknown.npz", metadata=np.asarray(unknown))
     with pytest.raises(flows.StorageError, match="holds a Recipe, which this version"):
         flows.load(tmp_path / "unknown.npz")
+    damaged = json.dumps({"format": "descentflows-1", "kind": "Comparison"})
+    np.savez(tmp_path / "damaged.npz", metadata=np.asarray(damaged))
+    with pytest.raises(flows.StorageError, match=r"damaged, or of a later version.* 'parts'"):
+        flows.load(tmp_path / "damaged.npz")
     with pytest.raises(FileNotFoundError):
         flows.load(tmp_path / "missing.npz")
 
