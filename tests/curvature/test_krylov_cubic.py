@@ -50,7 +50,7 @@ def test_the_rule_has_the_kernel_of_the_cubic_term():
 @eqx.filter_jit
 def term(loss, x, h, branch, curvature):
     """The cubic term alone, and the image."""
-    problem, x = make_problem(loss, x, flows.GradientDescent(h))
+    problem, _ = make_problem(loss, x.real, flows.GradientDescent(h))
     gradient, matvec = scaled_hessian(problem, x)
 
     def third(v, w):
@@ -92,6 +92,16 @@ def test_against_the_closed_form(branch, curvature, allowed, iterates):
             if curvature.nodes == "auto":
                 assert error / 10 < size * float(estimated.error) < 10 * error
                 assert int(estimated.matvecs) < 400
+
+
+def test_at_complex_parameters(iterates):
+    """There the shared functions are complex combinations, and their weights conjugate."""
+    off = jnp.asarray(np.random.default_rng(0).normal(size=iterates[1].shape))
+    x = jax.lax.complex(iterates[1], 0.03 * off)
+    h = jnp.asarray(0.3)
+    expected, _ = term(NETWORK, x, h, "continued", flows.Dense())
+    found, _ = term(NETWORK, x, h, "continued", flows.Krylov(24))
+    assert jnp.linalg.norm(found - expected) < 1e-3 * jnp.linalg.norm(expected)
 
 
 def test_directions_that_are_left_out_are_in_the_error():

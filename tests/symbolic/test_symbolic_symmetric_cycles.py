@@ -130,7 +130,9 @@ def test_the_cosine():
         assert (abs(last + end) < 1e-9) == symmetric
 
 
-@pytest.mark.parametrize("loss", [x**3, sympy.Integer(3) + 0 * x, x**2 * mu * r])
+@pytest.mark.parametrize(
+    "loss", [x**3, sympy.Integer(3), sympy.sin(x) ** 2 + sympy.cos(x) ** 2, x**2 * mu * r]
+)
 def test_messages_of_symmetric_cycles(loss):
     with pytest.raises(symbolic.SymbolicError, match=r"not an even function|has no symbols"):
         symbolic.symmetric_cycle(loss)

@@ -158,6 +158,8 @@ def test_what_has_no_diffusion_says_so():
     assert beyond.result == flows.RESULTS.sharpness_beyond_one
     assert int(beyond.last_step) == 0
     assert "Stopped after step 0 of 3" in beyond.message
+    at_one = end(1 / 2.25, np.eye(2))
+    assert at_one.result == flows.RESULTS.sharpness_beyond_one
     with pytest.raises(flows.RunFailedError, match="learning rate times the sharpness is 1 or mor"):
         flows.solve(
             loss,
