@@ -145,7 +145,7 @@ def test_observing_something_else():
     one = compare(paths=5, observe=product)
     assert one.iterates.names == ("product",)
     np.testing.assert_allclose(one.iterates.values[:, 0, 0], 0.5)
-    two = compare(paths=5, observe=lambda params: params["w"])
+    two = compare(paths=5, observe=lambda params: [params["w"][0], params["w"][1]])
     assert two.iterates.names == ("observed[0]", "observed[1]")
 
 

@@ -213,6 +213,11 @@ def test_a_batch_is_refused(tmp_path):
         with pytest.raises(flows.InvalidOptionError, match=r"jax\.tree\.map\(lambda x: x\[0\]"):
             call(runs)
     assert runs.successful
+    ended, made = flows.RESULTS.diverged, flows.RESULTS.successful
+    codes = jax.vmap(lambda one: flows.RESULTS.where(one, ended, made))(jnp.array([True, False]))
+    mixed = eqx.tree_at(lambda run: run.iterates.result, runs, codes)
+    with pytest.raises(flows.InvalidOptionError, match="this is a batch of runs"):
+        _ = mixed.message
     assert str(jax.tree.map(lambda x: x[0], runs))
 
 
