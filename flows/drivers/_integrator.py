@@ -61,18 +61,19 @@ class Integrator(eqx.Module):
             stats["integration_error"] = jnp.zeros((), dtype)
         return stats
 
-    def controller(self, h: Scalar, y: PyTree[Array]) -> Any:
+    def controller(self, h: Scalar, y: PyTree[Array], *, by_parts: bool) -> Any:
         """The controller for a window that begins at `y`."""
         if self.stepsize_controller is not None:
             return self.stepsize_controller
         dtype = real_dtype(y)
         tolerance = _TOLERANCE[dtype]
-        return SpeedController(
+        return SpeedController(  # pyright: ignore[reportCallIssue] (`norm` is a method of it)
             h=jax.lax.stop_gradient(h),
             tolerance=tolerance,
             rounding=4 * float(jnp.finfo(dtype).eps),
             rtol=jnp.asarray(tolerance, dtype),
             atol=tolerance * jax.lax.stop_gradient(root_mean_square(y)),
+            by_parts=by_parts,
         )
 
 
@@ -185,7 +186,7 @@ def integrate(
         solver's mean step and its statistics.
     """
     h = problem.optimizer.step_time.astype(dt.dtype)
-    controller = integrator.controller(h, y)
+    controller = integrator.controller(h, y, by_parts=not flow.one_unit)
     ours = isinstance(controller, SpeedController)
     # Between its own steps a solver interpolates, with an error that nothing controls.
     clipped = dfx.ClipStepSizeController(controller, step_ts=ts) if ours else controller

@@ -1,12 +1,12 @@
 """The default step-size control: errors are measured against how fast the flow moves just there."""
 
-from collections.abc import Callable
 from typing import Any
 
 import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.tree_util as jtu
 
 from .._custom_types import PyTree, Scalar
 from .._vectors import norm, size, subtract
@@ -15,6 +15,11 @@ from .._vectors import norm, size, subtract
 def root_mean_square(tree: PyTree[Any]) -> Scalar:
     """The norm over the square root of how many numbers there are."""
     return norm(tree) / size(tree) ** 0.5
+
+
+def parts_of(y: PyTree[Any]) -> tuple[list[PyTree[Any]], Any]:
+    """What hangs on the top node of a tree, and how to put it back; an array is its own part."""
+    return jtu.tree_flatten(y, is_leaf=lambda node: node is not y)
 
 
 class SpeedController(dfx.AbstractAdaptiveStepSizeController):
@@ -27,6 +32,9 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
     size one would drown them where steps are short; one relative to the first step would be too
     coarse after a decay, and finer than rounding after a growth.
 
+    Where the parts of a state have units of their own, each has its own speed and its own norm, of
+    which the largest counts: errors of one are not excused by the speed of another.
+
     Attributes:
         h: The time of one optimizer step.
         tolerance: The local error allowed, as a fraction of the step.
@@ -34,7 +42,7 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
             steps for, as a fraction of the state.
         rtol: For an implicit solver's equations, as is the next.
         atol: In units of the parameters.
-        norm: Of a state.
+        by_parts: Whether what hangs on the state's top node are such parts.
     """
 
     h: Scalar
@@ -42,7 +50,12 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
     rounding: float = eqx.field(static=True)
     rtol: Any
     atol: Any
-    norm: Callable[[PyTree], Any] = root_mean_square
+    by_parts: bool = eqx.field(static=True, default=False)
+
+    def norm(self, y: PyTree[Any]) -> Scalar:
+        """Of a state: the root mean square of that part where it is largest."""
+        parts = parts_of(y)[0] if self.by_parts else [y]
+        return jnp.max(jnp.stack([root_mean_square(part) for part in parts]))
 
     @property
     def _inner(self) -> dfx.PIDController:
@@ -63,18 +76,28 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
     ):
         """Accept the step if its error is allowed, and add the error up."""
         inner, proposed, total = controller_state
-        speed = self.norm(subtract(y1_candidate, y0)) / (t1 - t0)
-        allowed = jax.lax.stop_gradient(self.tolerance * self.h * speed)
 
-        def scale(a, b, error):
-            # Where nothing moves, an error of zero must still be allowed.
-            least = float(jnp.finfo(error.dtype).tiny) ** 0.5
-            size = jnp.maximum(jnp.abs(a), jnp.abs(b))
-            ratio = error / (allowed + self.rounding * size + least)
-            # A trial step that left the finite numbers is one to repeat with a shorter one.
-            return jnp.where(jnp.isfinite(ratio), ratio, jnp.inf)
+        def ratios(y0: PyTree[Any], y1: PyTree[Any], error: PyTree[Any]) -> PyTree[Any]:
+            """The errors of a part over what is allowed there."""
+            speed = root_mean_square(subtract(y1, y0)) / (t1 - t0)
+            allowed = jax.lax.stop_gradient(self.tolerance * self.h * speed)
 
-        scaled = jax.tree.map(scale, y0, y1_candidate, y_error)
+            def ratio(a, b, error):
+                # Where nothing moves, an error of zero must still be allowed.
+                least = float(jnp.finfo(error.dtype).tiny) ** 0.5
+                size = jnp.maximum(jnp.abs(a), jnp.abs(b))
+                ratio = error / (allowed + self.rounding * size + least)
+                # A trial step that left the finite numbers is one to repeat with a shorter one.
+                return jnp.where(jnp.isfinite(ratio), ratio, jnp.inf)
+
+            return jax.tree.map(ratio, y0, y1, error)
+
+        if self.by_parts:
+            starts, structure = parts_of(y0)
+            ends, errors = parts_of(y1_candidate)[0], parts_of(y_error)[0]
+            scaled = structure.unflatten(list(map(ratios, starts, ends, errors)))
+        else:
+            scaled = ratios(y0, y1_candidate, y_error)
         keep, next_t0, next_t1, made_jump, inner, result = self._inner.adapt_step_size(
             t0, t1, y0, y1_candidate, args, scaled, error_order, inner
         )

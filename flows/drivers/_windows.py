@@ -141,7 +141,7 @@ def _walk_traced(advance, carry, start, plan, alive):
         carry, records = jax.lax.scan(window, carry, plan.length * np.arange(plan.windows))
     return carry, jtu.tree_map(
         lambda first, rest: jnp.concatenate(
-            [first[None], rest.reshape(-1, *rest.shape[2:])[: plan.steps]]
+            [first[None], rest.reshape(math.prod(rest.shape[:2]), *rest.shape[2:])[: plan.steps]]
         ),
         start,
         records,

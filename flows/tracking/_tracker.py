@@ -18,7 +18,7 @@ from .._checks import (
     positive_scalar,
     split_params,
 )
-from .._custom_types import Data, Loss, Params, Scalar
+from .._custom_types import Data, Loss, Params, PyTree, Scalar
 from .._errors import InvalidOptionError, InvalidParametersError
 from .._problem import Problem
 from .._vectors import real_dtype, size
@@ -165,13 +165,18 @@ class Tracker:
         if self._like is None:
             integer(self._k, 1, "k", f"k={min(3, size(moving))}", size(moving))
             self._like = shapes
-        elif shapes != self._like:
+        elif _by_path(shapes) != _by_path(self._like):
             raise InvalidParametersError(
                 f"the parameters at step {step} are a tree unlike those at first: {shapes}, not "
                 f"{self._like}. Pass all parameters at every step; flows.track(loss, iterates) "
                 "takes a flows.Trajectory, or an iterable of whole parameter trees."
             )
         return moving
+
+
+def _by_path(tree: PyTree[Any]) -> list[tuple[str, Any]]:
+    """The leaves and where they hang: comparable, even where the nodes between are not."""
+    return [(jtu.keystr(path), leaf) for path, leaf in jtu.tree_leaves_with_path(tree)]
 
 
 def _tolerance(rtol: Any) -> float | None:

@@ -26,6 +26,9 @@ class AbstractFlow(eqx.Module):
         models: The optimizer classes that this flow is a model of; the drivers refuse others.
         reference: What it is compared with: ``"iterates"``, or ``"midpoint"`` for a model of their
             average, ``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4``.
+        one_unit: Whether all numbers of its state have the same units. Otherwise each part that
+            hangs on the state's top node (an entry of a dict, a field of a module) is integrated to
+            a tolerance of its own, relative to how fast it moves itself.
         references: The papers behind it, as BibTeX.
         variants: Its names on the command line, with the options that each stands for; by default
             the class's name in lower case, without options.
@@ -34,6 +37,7 @@ class AbstractFlow(eqx.Module):
 
     models: ClassVar[tuple[type[AbstractOptimizer], ...]]
     reference: ClassVar[str] = "iterates"
+    one_unit: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
     variants: ClassVar[dict[str, dict[str, Any]]] = {}
     looks: ClassVar[dict[str, tuple[str, Any]]] = {}

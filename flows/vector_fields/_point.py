@@ -1,5 +1,7 @@
 """What most flows are: an equation for the parameters themselves."""
 
+from typing import ClassVar
+
 from .._custom_types import Array, Params
 from .._problem import Problem
 from ._base import AbstractFlow
@@ -7,6 +9,8 @@ from ._base import AbstractFlow
 
 class AbstractPointFlow(AbstractFlow):
     """A flow whose state is the parameters: what is left to say is its name and its field."""
+
+    one_unit: ClassVar[bool] = True
 
     @property
     def stride(self) -> int:

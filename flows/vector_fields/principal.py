@@ -156,6 +156,7 @@ class PrincipalFlow(AbstractFlow):
         "PrincipalFlow(cubic)": ("#B8860B", "-"),
         "PrincipalFlow(real, cubic)": ("#8C1C13", "-"),
     }
+    one_unit: ClassVar[bool] = True
     branch: str = eqx.field(static=True, default="continued")
     correction: str | None = eqx.field(static=True, default=None)
     curvature: str | AbstractCurvature = "auto"

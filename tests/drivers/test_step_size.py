@@ -1,6 +1,10 @@
 """The default step-size control, and the value of the error estimate that a run reports."""
 
+import math
+from typing import Any
+
 import diffrax as dfx
+import equinox as eqx
 import jax.numpy as jnp
 import pytest
 from helpers import assert_close
@@ -80,3 +84,67 @@ def test_the_steps_of_the_solver_do_not_depend_on_the_unit_of_the_loss():
     assert int(run.stats["num_rejected_steps"]) > 0
     most = int(run.stats["num_accepted_steps"]) * (1e-11 * 2.5 * h + 1e-15)
     assert 0 < float(run.stats["integration_error"]) <= most
+
+
+class Average(eqx.Module):
+    """A state of two units, as a user may write one."""
+
+    w: Any
+    nu: Any
+
+
+class Memory(flows.AbstractFlow):
+    """``w' = -12 w`` beside ``nu' = s``, which knows nothing of `w`."""
+
+    models = (flows.GradientDescent,)
+    slope: Any
+    as_dict: bool = eqx.field(static=True, default=False)
+
+    @property
+    def name(self):
+        return "Memory"
+
+    @property
+    def stride(self):
+        return 1
+
+    def init(self, problem, params):
+        nu = jnp.zeros((), params.dtype)
+        return {"nu": nu, "w": params} if self.as_dict else Average(params, nu)
+
+    def vector_field(self, problem):
+        def field(t, y, args):
+            slope = self.slope.astype(t.dtype)
+            if self.as_dict:
+                return {"nu": slope, "w": -12 * y["w"]}
+            return Average(-12 * y.w, slope)
+
+        return field
+
+    def params(self, y):
+        return y["w"] if self.as_dict else y.w
+
+    def diagnostics(self, problem, y):
+        return {"nu": y["nu"] if self.as_dict else y.nu}
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_a_fast_part_in_other_units_excuses_no_error(as_dict):
+    """Three steps of 1/2 from (1, 2): exp(-18) of it, whatever the slope of the other part is."""
+    start, exact = jnp.array([1.0, 2.0]), math.exp(-18) * jnp.array([1.0, 2.0])
+
+    def worst(slope, dtype):
+        run = flows.solve(
+            parabola,
+            start.astype(dtype),
+            flows.GradientDescent(0.5),
+            Memory(jnp.asarray(slope), as_dict),
+            3,
+        )
+        assert float(run.diagnostics["nu"][-1]) == pytest.approx(1.5 * slope, rel=1e-6)
+        return float(jnp.max(jnp.abs(run.final_params.astype(float) / exact - 1)))
+
+    for dtype, most in ((jnp.float64, 1e-7), (jnp.float32, 1e-2)):
+        errors = [worst(slope, dtype) for slope in (0.0, 1.0, 1e4, 1e8)]
+        assert max(errors) < most
+        assert max(errors) <= 2 * min(errors)

@@ -401,3 +401,73 @@ def test_what_is_refused(run):
     layers = [jnp.ones(2), jnp.ones(3)]
     with pytest.raises(flows.InvalidParametersError, match="unlike those at first"):
         flows.track(quartic, layers, learning_rate=0.1, k=1)
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Layer:
+    """A node of a user's own, whose objects are equal to nothing but themselves."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def tree_flatten_with_keys(self):
+        return ((jax.tree_util.GetAttrKey("weight"), self.weight),), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        return cls(*children)
+
+
+def test_nodes_that_cannot_be_compared():
+    """The eigenvalues of a diagonal quadratic, at every step; another shape is still refused."""
+    curvatures = jnp.array([1.0, 4.0, 9.0])
+
+    def loss(layer):
+        return jnp.sum(curvatures * layer.weight**2) / 2
+
+    start = Layer(jnp.ones(3))
+    run = flows.iterate(loss, start, flows.GradientDescent(0.1), steps=2)
+    tracker = flows.track(loss, learning_rate=0.1, k=2)
+    for step in range(3):
+        tracker.record(jax.tree.map(lambda leaf, n=step: leaf[n], run.params))
+    np.testing.assert_allclose(tracker.report().eigenvalues, [[9.0, 4.0]] * 3, rtol=1e-9)
+    with pytest.raises(flows.InvalidParametersError, match="unlike those at first"):
+        tracker.record(Layer(jnp.ones(4)))
+    with pytest.raises(flows.InvalidParametersError, match="unlike those at first"):
+        tracker.record([jnp.ones(3)])
+
+
+def test_a_leaf_without_numbers():
+    """What is measured is what the other leaf has; the empty one comes along."""
+    curvatures = jnp.array([1.0, 4.0, 9.0])
+
+    def loss(params):
+        return jnp.sum(curvatures * params["some"] ** 2) / 2 + jnp.sum(params["none"])
+
+    start = {"none": jnp.zeros((0, 2)), "some": jnp.ones(3)}
+    optimizer = flows.GradientDescent(0.1)
+    assert float(flows.sharpness(loss, start)) == pytest.approx(9.0, rel=1e-9)
+    pairs = flows.top_eigenpairs(loss, start, 2)
+    np.testing.assert_allclose(pairs.values, [9.0, 4.0], rtol=1e-9)
+    assert pairs.vectors["none"].shape == (2, 0, 2)
+    run = flows.compare(loss, start, optimizer, flows.CentralFlow(), steps=2)
+    report = flows.track(loss, run.iterates, learning_rate=0.1, k=2)
+    np.testing.assert_allclose(report.eigenvalues, [[9.0, 4.0]] * 3, rtol=1e-9)
+
+
+def test_a_leaf_without_numbers_in_windows_of_a_program(windows_of):
+    """Under jit the windows' records are joined inside the program."""
+    windows_of(2)
+    start = {"none": jnp.zeros((0, 2)), "some": jnp.ones(3)}
+
+    def final(start):
+        return flows.iterate(
+            lambda params: jnp.sum(params["some"] ** 2) / 2 + jnp.sum(params["none"]),
+            start,
+            flows.GradientDescent(0.5),
+            steps=5,
+        ).params
+
+    params = jax.jit(final)(start)
+    assert params["none"].shape == (6, 0, 2)
+    np.testing.assert_allclose(params["some"][:, 0], 0.5 ** np.arange(6))

@@ -79,7 +79,7 @@ def _lines(s: Array) -> Array:
     p, n = s.shape[0], math.prod(s.shape[1:])
     if s.ndim > 2 and s.shape[-1] >= _SHORTEST:
         return s.reshape(p, -1, s.shape[-1])
-    length = min(_LONGEST, n)
+    length = max(1, min(_LONGEST, n))  # a leaf may be empty
     padded = jnp.pad(s.reshape(p, n), ((0, 0), (0, -n % length)))
     return padded.reshape(p, -1, length)
 
@@ -133,7 +133,7 @@ def image(matvec: Matvec, S: Params, count: Integer) -> Params:
 
     firsts = chunk * jnp.arange(chunks)
     _, parts = jax.lax.scan(apply, None, (firsts, jtu.tree_map(split, S)))
-    return jtu.tree_map(lambda s: s.reshape(-1, *s.shape[2:])[:p], parts)
+    return jtu.tree_map(lambda s: s.reshape(chunks * chunk, *s.shape[2:])[:p], parts)
 
 
 def orthonormalised(W: Params, S: Params, smallest: Scalar) -> tuple[Params, Integer]:
