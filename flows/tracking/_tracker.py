@@ -104,7 +104,8 @@ class Tracker:
         Raises:
             InvalidParametersError: If a leaf cannot be moved, or is unlike those before; in the
                 first call also if it is not finite.
-            InvalidLearningRateError: If the learning rate is not one positive finite number.
+            InvalidLearningRateError: If the rate is not one finite number >= 0. It may be 0, as at
+                the start of a warm-up: the threshold of that row is infinite.
             InvalidOptionError: If `k` is more than there are parameters, or under a JAX
                 transformation.
         """
@@ -119,9 +120,10 @@ class Tracker:
             )
         moving, resting = split_params(params, finite=self._pairs is None)
         moving = self._checked(moving, step)
-        optimizer = GradientDescent(self._rate(step, learning_rate))
+        rate = _recorded(self._rate(step, learning_rate))
         args = self._args if args is None else data(args)
-        problem = Problem(self._loss, args, optimizer, resting)
+        # No number here depends on the optimizer: the report puts the rates to them.
+        problem = Problem(self._loss, args, GradientDescent(1.0), resting)
         rtol = None if self._rtol is None else jnp.asarray(self._rtol, real_dtype(moving))
         before, started = self._pairs, None
         if before is None:
@@ -130,7 +132,7 @@ class Tracker:
         self._pairs, row = measure(problem, moving, before, self._k, rtol)
         if started is not None:
             row["matvecs"] = row["matvecs"] + started["matvecs"]
-        self._rows.append({"steps": step, "learning_rates": optimizer.learning_rate, **row})
+        self._rows.append({"steps": step, "learning_rates": rate, **row})
 
     def report(self) -> RegimeReport:
         """What was recorded until now.
@@ -172,6 +174,16 @@ class Tracker:
                 "takes a flows.Trajectory, or an iterable of whole parameter trees."
             )
         return moving
+
+
+def _recorded(rate: Any) -> Scalar:
+    """The rate of one step; 0 is one, as a warm-up begins with it."""
+    is_zero = isinstance(rate, int | float | np.generic | np.ndarray | jax.Array) and (
+        np.ndim(rate) == 0 and not isinstance(rate, bool) and rate == 0
+    )
+    if is_zero:
+        return jnp.zeros((), jnp.result_type(float))
+    return positive_scalar(rate, "learning_rate")
 
 
 def _by_path(tree: PyTree[Any]) -> list[tuple[str, Any]]:

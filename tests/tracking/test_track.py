@@ -471,3 +471,26 @@ def test_a_leaf_without_numbers_in_windows_of_a_program(windows_of):
     params = jax.jit(final)(start)
     assert params["none"].shape == (6, 0, 2)
     np.testing.assert_allclose(params["some"][:, 0], 0.5 ** np.arange(6))
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, np.float32(0), jnp.zeros(())], ids=repr)
+def test_a_warm_up_from_rate_zero(zero, tmp_path):
+    """At rate 0 no eigenvalue is too large, and each direction has that of the gradient flow."""
+    curvatures = jnp.array([1.0, 4.0, 9.0])
+    tracker = flows.track(
+        lambda x: jnp.sum(curvatures * x**2) / 2,
+        learning_rate=lambda step: zero if step == 0 else 0.3,
+        k=2,
+    )
+    for _ in range(2):
+        tracker.record(jnp.ones(3))
+    report = flows.load(tracker.report().save(tmp_path / "report"))
+    assert report.learning_rates.tolist() == [0.0, 0.3]
+    assert report.thresholds[0] == jnp.inf
+    assert report.unstable.tolist() == [0, 1]
+    assert report.regimes[0] == ("flat", "flat")
+    np.testing.assert_allclose(report.loss_rates[0], [-81.0, -16.0], rtol=1e-9)
+    assert str(report).splitlines()[3].split()[:2] == ["0", "0"]
+    report.plot()
+    with pytest.raises(flows.InvalidLearningRateError, match="learning_rate must be"):
+        tracker.record(jnp.ones(3), learning_rate=-0.1)
