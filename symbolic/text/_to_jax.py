@@ -7,6 +7,7 @@ import sympy
 
 from .._checks import read_expression
 from .._errors import InvalidSymbolsError, MissingPackageError, NotSolvedError
+from ._piecewise_jax import compile_with_cases
 
 
 def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
@@ -15,7 +16,8 @@ def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
     .. math:: f(x_1, \dots, x_n) \mapsto \texttt{function(array of shape (n,))}
 
     JAX is imported here and not before. Exact numbers are rounded once, to the dtype of the
-    argument. For a batch of points: ``jax.vmap``.
+    argument; whole numbers and booleans become floats of JAX's default precision first. Derivatives
+    of cases (``Piecewise``) are those of the case that holds. For a batch of points: ``jax.vmap``.
 
     Arguments:
         expression: A real scalar expression; a single symbol gives a function of a scalar.
@@ -24,7 +26,8 @@ def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
             one.
 
     Returns:
-        A function from an array of shape ``(n,)``, or a scalar, to a scalar of the same dtype.
+        A function from an array of shape ``(n,)``, or a scalar, to a scalar of the same dtype, or
+        of the default float dtype where that of the argument is not a floating one.
 
     Raises:
         MissingPackageError: If JAX is not installed.
@@ -64,7 +67,7 @@ def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
     # Large integers overflow; numbers are lowered to decimals, exponents stay what they are.
     lowered = value.xreplace({n: n.evalf(20) for n in _large_numbers(value)})
     try:
-        compiled = sympy.lambdify(order, lowered, [replaced, "jax"])
+        compiled = compile_with_cases(lowered, order, [replaced, "jax"])
         probe = jnp.full((len(order),), 0.5)
         jax.eval_shape(lambda a: jnp.asarray(compiled(*a)), probe)
     except (NameError, TypeError, AttributeError) as error:
@@ -75,6 +78,8 @@ def to_jax(expression: Any, symbols: Any = None) -> Callable[[Any], Any]:
 
     def function(argument: Any) -> Any:
         array = jnp.asarray(argument)
+        if not jnp.issubdtype(array.dtype, jnp.inexact):
+            array = array.astype(float)  # the default precision: 64 bits only where JAX has them
         entries = [array] if scalar else [array[i] for i in range(len(order))]
         return jnp.asarray(compiled(*entries), dtype=array.dtype)
 

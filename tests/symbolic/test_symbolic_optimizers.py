@@ -7,6 +7,7 @@ from sympy import Rational as Q
 from sympy import sqrt
 
 import symbolic
+from symbolic.roots._jury import first_boundary
 
 b1, momentum, lookahead, radius, learning_rate = sympy.symbols(
     "b1 momentum lookahead radius learning_rate", positive=True
@@ -140,3 +141,27 @@ def test_sharpness_aware_in_terms_of_the_curvature():
     rho, h = sympy.symbols("rho h", positive=True)
     q = symbolic.optimizer_threshold("sharpness_aware", radius=rho, learning_rate=h)
     assert same(q * (1 + rho * q / h), 2)
+
+
+@pytest.mark.parametrize(
+    ("quadratic", "expected"),
+    [
+        # -(1 - b) q^2 + q + 1: a negative leading coefficient, roots of both signs.
+        (lambda b, q: (b - 1) * q**2 + q + 1, lambda b: (1 + sqrt(5 - 4 * b)) / (2 * (1 - b))),
+        # -(1 - b) q^2 + 3 q - 2: the same, both roots positive, and the smaller one counts.
+        (
+            lambda b, q: (b - 1) * q**2 + 3 * q - 2,
+            lambda b: (3 - sqrt(1 + 8 * b)) / (2 * (1 - b)),
+        ),
+        (lambda b, q: (1 + b) * q**2 - q - 1, lambda b: (1 + sqrt(5 + 4 * b)) / (2 * (1 + b))),
+    ],
+)
+def test_the_first_positive_root_of_a_quadratic_whatever_its_leading_sign(quadratic, expected):
+    q = sympy.Symbol("q", positive=True)
+    boundary = first_boundary([quadratic(b1, q)], q, [b1])
+    assert same(boundary, expected(b1))
+    for value in (Q(1, 5), Q(7, 10)):  # and by numbers: a root, and none before it
+        root = float(boundary.subs(b1, value))
+        signs = [quadratic(float(value), root * k / 1000) for k in range(1, 1000)]
+        assert abs(quadratic(float(value), root)) < 1e-12
+        assert all(s * signs[0] > 0 for s in signs)
