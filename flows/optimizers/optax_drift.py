@@ -73,6 +73,8 @@ def drift_adjusted(
         An ``optax.GradientTransformationExtraArgs``. Its state names ``learning_rate`` and
         ``drift`` of the last step. A drift that is not finite is left out and counted in
         ``skipped``; a gradient that is not finite is passed on. Works under ``jit`` and ``vmap``.
+        Within ``optax.masked`` or ``optax.partition`` the drift is that of the part that it moves;
+        a form that needs the loss is given all parameters too, as ``whole_params=params``.
 
     Raises:
         MissingDependencyError: If optax is not installed.
@@ -111,19 +113,57 @@ def drift_adjusted(
     def init(params: Params) -> DriftAdjustedOptaxState:
         return _state(rule.init(jtu.tree_map(jnp.asarray, params)))
 
-    def update(updates: Params, state: Any, params: Any = None, *, value_fn: Any = None, **_: Any):
+    def update(
+        updates: Params,
+        state: Any,
+        params: Any = None,
+        *,
+        value_fn: Any = None,
+        whole_params: Any = None,
+        **_: Any,
+    ):
         if params is None:
             raise InvalidOptionError(
                 "flows.drift_adjusted needs the parameters. Pass them to every update: "
                 "transformation.update(grads, state, params, ...)."
             )
         params = jtu.tree_map(jnp.asarray, params)
-        field = None if value_fn is None else jax.grad(lambda params: value_fn(params))
+        value = value_fn
+        if value_fn is not None and rule.form != "successive" and _has(optax.MaskedNode, params):
+            value = _on_part(value_fn, whole_params, optax.MaskedNode)
+        field = None if value is None else jax.grad(lambda params: value(params))
         new = rule.next(state.rule, params, updates, field)
         return scaled(-new.learning_rate, updates), _state(new)
 
     # optax' types know of no state of other makers.
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
+
+
+def _has(node: type, tree: Any) -> bool:
+    is_node = lambda part: isinstance(part, node)  # noqa: E731
+    return any(map(is_node, jtu.tree_leaves(tree, is_leaf=is_node)))
+
+
+def _on_part(value_fn: Any, whole: Any, masked: type) -> Any:
+    """The loss as a function of what a mask has left of the parameters, at the rest of `whole`."""
+    if whole is None:
+        raise InvalidOptionError(
+            "a mask (optax.masked, optax.partition) shows flows.drift_adjusted a part of the "
+            "parameters only, and the loss needs them all. Pass them beside it: "
+            "transformation.update(grads, state, params, value_fn=loss, whole_params=params), or "
+            "use form='successive', which needs no loss."
+        )
+
+    def value(part: Params) -> Scalar:
+        there = jtu.tree_map(
+            lambda mine, all: all if isinstance(mine, masked) else mine,
+            part,
+            whole,
+            is_leaf=lambda node: isinstance(node, masked),
+        )
+        return value_fn(there)
+
+    return value
 
 
 def _state(rule: DriftState) -> DriftAdjustedOptaxState:

@@ -299,3 +299,53 @@ def test_what_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "optax", None)
     with pytest.raises(flows.MissingDependencyError, match="pip install"):
         flows.drift_adjusted()
+
+
+@pytest.mark.parametrize("form", ["product", "difference"])
+@pytest.mark.parametrize("wrapper", ["masked", "partition"])
+def test_a_part_of_the_parameters_behind_a_mask(form, wrapper):
+    """The rate is 2 over the drift of the part's own Hessian, where the rest stands now."""
+
+    def loss(params):
+        return (params["a"] @ params["b"] - 1) ** 2 / 2 + jnp.sum(params["a"] ** 4)
+
+    part = flows.drift_adjusted(form=form, maximum=1e6, factor=0.5)
+    if wrapper == "masked":
+        optimizer = optax.masked(part, {"a": True, "b": False})
+    else:
+        optimizer = optax.partition({"dal": part, "sgd": optax.sgd(0.1)}, {"a": "dal", "b": "sgd"})
+    params = {"a": jnp.array([0.7, -0.4]), "b": jnp.array([1.3, 0.5])}
+    state = optimizer.init(params)
+
+    @jax.jit
+    def update(state, params):
+        gradient = jax.grad(loss)(params)
+        return optimizer.update(gradient, state, params, value_fn=loss, whole_params=params)
+
+    for _ in range(3):
+        g = jax.grad(loss)(params)
+        H = jax.hessian(lambda a, b=params["b"]: loss({"a": a, "b": b}))(params["a"])
+        rate = 0.5 * jnp.linalg.norm(g["a"]) / jnp.linalg.norm(H @ g["a"])
+        updates, state = update(state, params)
+        np.testing.assert_allclose(updates["a"], -rate * g["a"], rtol=1e-6)
+        expected = g["b"] if wrapper == "masked" else -0.1 * g["b"]
+        np.testing.assert_allclose(updates["b"], expected, rtol=1e-12)
+        params = {name: params[name] + 0.5 * updates[name] for name in params}
+    with pytest.raises(flows.InvalidOptionError, match="whole_params=params"):
+        optimizer.update(g, state, params, value_fn=loss)
+
+
+def test_successive_gradients_behind_a_mask_need_no_loss():
+    """With and without a mask that hides nothing of what moves: the same updates."""
+    a, g = {"a": jnp.array([1.0, 2.0])}, {"a": jnp.array([0.3, -0.1])}
+    part = flows.drift_adjusted(form="successive", factor=1.0)
+    masked = optax.masked(part, {"a": True, "b": False})
+    state, hidden = part.init(a), masked.init({**a, "b": jnp.ones(3)})
+    for scale in (1.0, 0.5):
+        grads = jax.tree.map(lambda leaf, s=scale: s * leaf, g)
+        point = jax.tree.map(lambda leaf, s=scale: s * leaf, a)
+        expected, state = part.update(grads, state, point)
+        rest = {"b": jnp.ones(3)}
+        updates, hidden = masked.update(grads | rest, hidden, point | rest)
+        np.testing.assert_array_equal(updates["a"], expected["a"])
+        np.testing.assert_array_equal(updates["b"], rest["b"])
