@@ -32,9 +32,10 @@ def being_traced(*trees: PyTree[Any]) -> bool:
     return any(is_traced(leaf) for leaf in (jnp.zeros(()), *jtu.tree_leaves(trees)))
 
 
-def positive_scalar(value: Any, name: str) -> Scalar:
-    """One positive finite number as a float array, or an `InvalidLearningRateError`."""
-    shown = f"{name} must be one positive finite number, got {value!r}"
+def positive_scalar(value: Any, name: str, *, zero: bool = False) -> Scalar:
+    """One positive finite number (or 0: `zero`) as a float array, or `InvalidLearningRateError`."""
+    wanted = "finite number >= 0" if zero else "positive finite number"
+    shown = f"{name} must be one {wanted}, got {value!r}"
     if isinstance(value, bool | str) or value is None:
         raise InvalidLearningRateError(f"{shown}. Write for example {name}=0.1.")
     try:
@@ -48,8 +49,10 @@ def positive_scalar(value: Any, name: str) -> Scalar:
         )
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise InvalidLearningRateError(f"{shown}: it is complex. Take its real part.")
-    if not is_traced(array) and not (math.isfinite(float(array)) and float(array) > 0):
-        raise InvalidLearningRateError(f"{shown}. Write for example {name}=0.1.")
+    if not is_traced(array):
+        number = float(array)
+        if not (math.isfinite(number) and (number > 0 or (zero and number == 0))):
+            raise InvalidLearningRateError(f"{shown}. Write for example {name}=0.1.")
     # An explicit dtype drops JAX' weak type: Python floats, NumPy scalars and arrays compile once.
     return array.astype(jnp.result_type(float))
 

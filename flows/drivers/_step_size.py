@@ -17,11 +17,6 @@ def root_mean_square(tree: PyTree[Any]) -> Scalar:
     return norm(tree) / size(tree) ** 0.5
 
 
-def parts_of(y: PyTree[Any]) -> tuple[list[PyTree[Any]], Any]:
-    """What hangs on the top node of a tree, and how to put it back; an array is its own part."""
-    return jtu.tree_flatten(y, is_leaf=lambda node: node is not y)
-
-
 class SpeedController(dfx.AbstractAdaptiveStepSizeController):
     r"""diffrax's PID controller with a tolerance relative to the length of one optimizer step.
 
@@ -54,8 +49,12 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
 
     def norm(self, y: PyTree[Any]) -> Scalar:
         """Of a state: the root mean square of that part where it is largest."""
-        parts = parts_of(y)[0] if self.by_parts else [y]
-        return jnp.max(jnp.stack([root_mean_square(part) for part in parts]))
+        sizes = [root_mean_square(part) for part in self._parts(y)[0] if size(part)]
+        return jnp.max(jnp.stack(sizes))
+
+    def _parts(self, y: PyTree[Any]) -> tuple[list[PyTree[Any]], Any]:
+        """The parts of a state, and the structure that they hang in."""
+        return jtu.tree_flatten(y, is_leaf=lambda node: not self.by_parts or node is not y)
 
     @property
     def _inner(self) -> dfx.PIDController:
@@ -79,6 +78,8 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
 
         def ratios(y0: PyTree[Any], y1: PyTree[Any], error: PyTree[Any]) -> PyTree[Any]:
             """The errors of a part over what is allowed there."""
+            if size(error) == 0:  # a field that is None, say
+                return error
             speed = root_mean_square(subtract(y1, y0)) / (t1 - t0)
             allowed = jax.lax.stop_gradient(self.tolerance * self.h * speed)
 
@@ -92,12 +93,9 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
 
             return jax.tree.map(ratio, y0, y1, error)
 
-        if self.by_parts:
-            starts, structure = parts_of(y0)
-            ends, errors = parts_of(y1_candidate)[0], parts_of(y_error)[0]
-            scaled = structure.unflatten(list(map(ratios, starts, ends, errors)))
-        else:
-            scaled = ratios(y0, y1_candidate, y_error)
+        starts, structure = self._parts(y0)
+        ends, errors = self._parts(y1_candidate)[0], self._parts(y_error)[0]
+        scaled = structure.unflatten(map(ratios, starts, ends, errors))
         keep, next_t0, next_t1, made_jump, inner, result = self._inner.adapt_step_size(
             t0, t1, y0, y1_candidate, args, scaled, error_order, inner
         )

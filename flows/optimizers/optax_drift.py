@@ -78,8 +78,8 @@ def drift_adjusted(
 
     Raises:
         MissingDependencyError: If optax is not installed.
-        InvalidOptionError: If an option does not exist; in ``update``, if `params`, or a loss that
-            the form needs, were not given.
+        InvalidOptionError: If an option does not exist; in ``update``, if `params`, or what the
+            form needs (a loss, and behind a mask all parameters), were not given.
         InvalidLearningRateError: If `maximum`, `factor` or `learning_rate` is not one positive
             finite number.
 
@@ -128,10 +128,9 @@ def drift_adjusted(
                 "transformation.update(grads, state, params, ...)."
             )
         params = jtu.tree_map(jnp.asarray, params)
-        value = value_fn
-        if value_fn is not None and rule.form != "successive" and _has(optax.MaskedNode, params):
-            value = _on_part(value_fn, whole_params, optax.MaskedNode)
-        field = None if value is None else jax.grad(lambda params: value(params))
+        field = None
+        if value_fn is not None:
+            field = jax.grad(lambda part: value_fn(_filled(part, whole_params, optax.MaskedNode)))
         new = rule.next(state.rule, params, updates, field)
         return scaled(-new.learning_rate, updates), _state(new)
 
@@ -139,13 +138,11 @@ def drift_adjusted(
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
-def _has(node: type, tree: Any) -> bool:
-    is_node = lambda part: isinstance(part, node)  # noqa: E731
-    return any(map(is_node, jtu.tree_leaves(tree, is_leaf=is_node)))
-
-
-def _on_part(value_fn: Any, whole: Any, masked: type) -> Any:
-    """The loss as a function of what a mask has left of the parameters, at the rest of `whole`."""
+def _filled(part: Params, whole: Any, masked: type) -> Params:
+    """All parameters for the loss: where a mask hides some, those of `whole`."""
+    is_masked = lambda node: isinstance(node, masked)  # noqa: E731
+    if not any(map(is_masked, jtu.tree_leaves(part, is_leaf=is_masked))):
+        return part
     if whole is None:
         raise InvalidOptionError(
             "a mask (optax.masked, optax.partition) shows flows.drift_adjusted a part of the "
@@ -153,17 +150,9 @@ def _on_part(value_fn: Any, whole: Any, masked: type) -> Any:
             "transformation.update(grads, state, params, value_fn=loss, whole_params=params), or "
             "use form='successive', which needs no loss."
         )
-
-    def value(part: Params) -> Scalar:
-        there = jtu.tree_map(
-            lambda mine, all: all if isinstance(mine, masked) else mine,
-            part,
-            whole,
-            is_leaf=lambda node: isinstance(node, masked),
-        )
-        return value_fn(there)
-
-    return value
+    return jtu.tree_map(
+        lambda mine, theirs: theirs if is_masked(mine) else mine, part, whole, is_leaf=is_masked
+    )
 
 
 def _state(rule: DriftState) -> DriftAdjustedOptaxState:

@@ -51,9 +51,9 @@ class Trajectory(eqx.Module):
         stats: What it cost, by name. For flows ``num_steps``, ``num_accepted_steps`` and
             ``num_rejected_steps`` of the solver, and, where the step-size controller has
             tolerances, ``integration_error``: an estimate of the solver's own error, in units of
-            the parameters: the sum over its accepted steps (with a controller of your own, their
-            number times its tolerance). Also what was left to the flow to choose, in a word:
-            ``curvature`` of the principal flow.
+            the state (for most flows, the parameters): the sum over its accepted steps (with a
+            controller of your own, their number times its tolerance). Also what was left to the
+            flow to choose, in a word: ``curvature`` of the principal flow.
         stride: 1, or 2 for a flow that models every second step. At the others, everything here is
             one optimizer step from where the flow was before (but for the diagnostics, which are
             the flow's own).

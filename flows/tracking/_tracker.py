@@ -18,7 +18,7 @@ from .._checks import (
     positive_scalar,
     split_params,
 )
-from .._custom_types import Data, Loss, Params, PyTree, Scalar
+from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import InvalidOptionError, InvalidParametersError
 from .._problem import Problem
 from .._vectors import real_dtype, size
@@ -120,7 +120,7 @@ class Tracker:
             )
         moving, resting = split_params(params, finite=self._pairs is None)
         moving = self._checked(moving, step)
-        rate = _recorded(self._rate(step, learning_rate))
+        rate = positive_scalar(self._rate(step, learning_rate), "learning_rate", zero=True)
         args = self._args if args is None else data(args)
         # No number here depends on the optimizer: the report puts the rates to them.
         problem = Problem(self._loss, args, GradientDescent(1.0), resting)
@@ -167,28 +167,13 @@ class Tracker:
         if self._like is None:
             integer(self._k, 1, "k", f"k={min(3, size(moving))}", size(moving))
             self._like = shapes
-        elif _by_path(shapes) != _by_path(self._like):
+        elif jtu.tree_flatten(shapes) != jtu.tree_flatten(self._like):
             raise InvalidParametersError(
                 f"the parameters at step {step} are a tree unlike those at first: {shapes}, not "
                 f"{self._like}. Pass all parameters at every step; flows.track(loss, iterates) "
                 "takes a flows.Trajectory, or an iterable of whole parameter trees."
             )
         return moving
-
-
-def _recorded(rate: Any) -> Scalar:
-    """The rate of one step; 0 is one, as a warm-up begins with it."""
-    is_zero = isinstance(rate, int | float | np.generic | np.ndarray | jax.Array) and (
-        np.ndim(rate) == 0 and not isinstance(rate, bool) and rate == 0
-    )
-    if is_zero:
-        return jnp.zeros((), jnp.result_type(float))
-    return positive_scalar(rate, "learning_rate")
-
-
-def _by_path(tree: PyTree[Any]) -> list[tuple[str, Any]]:
-    """The leaves and where they hang: comparable, even where the nodes between are not."""
-    return [(jtu.keystr(path), leaf) for path, leaf in jtu.tree_leaves_with_path(tree)]
 
 
 def _tolerance(rtol: Any) -> float | None:

@@ -91,6 +91,8 @@ class Average(eqx.Module):
 
     w: Any
     nu: Any
+    empty: Any  # a part without numbers, as is the next
+    spare: Any = None
 
 
 class Memory(flows.AbstractFlow):
@@ -110,14 +112,14 @@ class Memory(flows.AbstractFlow):
 
     def init(self, problem, params):
         nu = jnp.zeros((), params.dtype)
-        return {"nu": nu, "w": params} if self.as_dict else Average(params, nu)
+        return {"nu": nu, "w": params} if self.as_dict else Average(params, nu, params[:0])
 
     def vector_field(self, problem):
         def field(t, y, args):
             slope = self.slope.astype(t.dtype)
             if self.as_dict:
                 return {"nu": slope, "w": -12 * y["w"]}
-            return Average(-12 * y.w, slope)
+            return Average(-12 * y.w, slope, y.empty)
 
         return field
 
