@@ -84,7 +84,7 @@ def errors_against_learning_rate(name, loss, start, what):
     def at(h):
         step = {"solver": dfx.Tsit5(), "stepsize_controller": dfx.ConstantStepSize()}
         run = flows.compare(
-            loss, x, flows.GradientDescent(h), EVERY_FLOW, 2, dt0=h / 8, throw=False, **step
+            loss, x, flows.GradientDescent(h), EVERY_FLOW, 2, dt0=1 / 8, throw=False, **step
         )
         length = jnp.linalg.norm(run.iterates.params[1] - run.iterates.params[0])
         stride = {key: path.stride for key, path in run.trajectories.items()}
@@ -126,7 +126,7 @@ def through_the_edge(name, loss, start, what):
         progress=True,
         solver=dfx.Tsit5(),
         stepsize_controller=dfx.ConstantStepSize(),
-        dt0=h / 3,
+        dt0=1 / 3,
     )
     top = jax.jit(lambda x: h * jnp.linalg.eigvalsh(jax.hessian(loss)(x))[-1])
     paths = {"iterates": run.iterates, **run.trajectories}

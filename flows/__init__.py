@@ -72,5 +72,6 @@ from .stability import top_eigenpairs as top_eigenpairs
 from .tracking import Tracker as Tracker
 from .tracking import track as track
 from .vector_fields import *  # noqa: F403 (so is a new flow)
+from .vector_fields import flows_for as flows_for
 
 __version__ = importlib.metadata.version("descentflows")

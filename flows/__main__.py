@@ -21,7 +21,7 @@ from .vector_fields import FLOWS, AbstractFlow
 NAMED_FLOWS: dict[str, Callable[[], AbstractFlow]] = {
     name: ft.partial(flow, **options)
     for flow in FLOWS
-    if GradientDescent in flow.models
+    if flow().refusal(GradientDescent(1.0)) is None
     for name, options in (flow.variants or {flow.__name__.lower(): {}}).items()
 }
 DEFAULT_FLOWS = ("gradient", "modified", "principal")

@@ -1,7 +1,7 @@
 """The names that signatures use for arrays and trees of arrays."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
@@ -9,6 +9,27 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 Scalar = Float[Array, ""]
 Integer = Int[Array, ""]
 Flag = Bool[Array, ""]
+
+
+class At(NamedTuple):
+    """A place on the clock: so many whole steps, and a part of the next one.
+
+    Both are exact in float32, however long a run is. Within one step of an optimizer what changes
+    from step to step does not: it is that of `step`, up to and including ``part = 1``.
+
+    Attributes:
+        step: How many steps were made.
+        part: Of the step after them, from 0 to 1.
+    """
+
+    step: Integer
+    part: Scalar
+
+    @property
+    def number(self) -> Scalar:
+        """Both together, in the part's dtype: exact as long as float32 can tell its steps apart."""
+        return self.step.astype(self.part.dtype) + self.part
+
 
 # Parameters: any pytree. Its floating-point leaves are what an optimizer moves.
 Params = PyTree[Any]
@@ -24,6 +45,7 @@ Loss = Callable[..., Any]
 
 __all__ = [
     "Array",
+    "At",
     "Data",
     "Flag",
     "Float",

@@ -8,7 +8,7 @@ derivatives of the loss's analytic continuation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import equinox as eqx
 import jax
@@ -17,14 +17,17 @@ import jax.tree_util as jtu
 
 from ._checks import data, loss_output, loss_signature, split_params
 from ._continuation import continued
-from ._custom_types import Data, Loss, Params, PyTree, Scalar
+from ._custom_types import Data, Integer, Loss, Params, PyTree, Scalar
 
 
 class OneStepMap(Protocol):
     """What an optimizer is to a problem; `flows.AbstractOptimizer`, the base of all, says more."""
 
+    stochastic: ClassVar[bool]
+
     @property
-    def step_time(self) -> Scalar: ...
+    def varies(self) -> bool: ...
+    def time_of_step(self, n: Integer) -> Scalar: ...
     def init(self, params: Params, /) -> PyTree[Any]: ...
     def step(
         self, problem: Problem, state: PyTree[Any], gradient: PyTree[Any] | None = None

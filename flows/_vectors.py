@@ -38,8 +38,9 @@ def unravel(flat: Array, like: PyTree[Any]) -> PyTree[Any]:
 
 
 def real_dtype(tree: PyTree[Any]) -> jnp.dtype:
-    """The real dtype of the tree's arrays (all leaves agree; see `_checks.split_params`)."""
-    return jnp.finfo(jtu.tree_leaves(tree)[0].dtype).dtype
+    """The real dtype of the tree's numbers (they all agree; see `_checks.split_params`)."""
+    dtypes = (leaf.dtype for leaf in jtu.tree_leaves(tree))
+    return jnp.finfo(next(d for d in dtypes if jnp.issubdtype(d, jnp.inexact))).dtype
 
 
 def add(x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:

@@ -67,7 +67,7 @@ for run in (together, per_step):
     assert largest["PrincipalFlow"] < 0.05 * largest["GradientFlow"]
     assert largest["PrincipalFlow"] < 0.05 * largest["ModifiedFlow(2)"]
     for trajectory in run.trajectories.values():
-        assert trajectory.stats["integration_error"] < 1e-8
+        assert trajectory.cost.integration_error < 1e-8
 
 # %% [markdown]
 # ## Where the learning rate is small
@@ -136,7 +136,7 @@ network = flows.compare(
     mode="per_step",
     solver=dfx.Tsit5(),
     stepsize_controller=dfx.ConstantStepSize(),
-    dt0=rate / 8,
+    dt0=1 / 8,
 )
 print(network)
 flows.plotting.plot_errors(network, relative=True)

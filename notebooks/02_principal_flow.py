@@ -93,7 +93,7 @@ run = flows.compare(
     steps=1,
     solver=dfx.Tsit5(),
     stepsize_controller=dfx.ConstantStepSize(),
-    dt0=1.5 / 2000,
+    dt0=1 / 2000,
     throw=False,
 )
 print(f"{'descent':<26} {run.iterates.final_params:.6f}")
@@ -135,7 +135,7 @@ edge = flows.compare(
     models,
     steps=45,
     mode="per_step",
-    dt0=0.5 / 4,
+    dt0=1 / 4,
     **constant,
 )
 figure, (above, below) = plt.subplots(
@@ -231,7 +231,7 @@ banana = flows.compare(
         flows.PrincipalFlow("real", "cubic"),
     ],
     steps=2,
-    dt0=1e-4 / 4,
+    dt0=1 / 4,
     **constant,
 )
 errors = {name: float(error[2]) for name, error in banana.errors.items()}
@@ -255,7 +255,7 @@ through = flows.compare(
     descent,
     [flows.GradientFlow(), flows.PrincipalFlow("real"), flows.PrincipalFlow("real", "cubic")],
     steps=100,
-    dt0=0.5,
+    dt0=1.0,
     throw=False,
     solver=dfx.Bosh3(),
     stepsize_controller=dfx.ConstantStepSize(),

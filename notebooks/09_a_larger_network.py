@@ -131,7 +131,7 @@ run = flows.compare(
     args=data,
     solver=dfx.Midpoint(),
     stepsize_controller=dfx.ConstantStepSize(),
-    dt0=h / 2,
+    dt0=1 / 2,
 )
 flows.plotting.plot_errors(run, relative=True)
 median = {name: float(np.median(e[2::2])) for name, e in run.relative_errors.items()}

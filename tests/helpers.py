@@ -1,5 +1,8 @@
 """What several test files share: comparison of trees, and losses with known derivatives."""
 
+import dataclasses
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +10,7 @@ import jax.tree_util as jtu
 import numpy as np
 
 import flows
+from flows.vector_fields.methods import Cost
 
 
 def assert_close(actual, expected, *, rtol=1.5e-7, atol=0.0):
@@ -32,11 +36,10 @@ def assert_close(actual, expected, *, rtol=1.5e-7, atol=0.0):
             )
 
 
-class Momentum(flows.AbstractOptimizer):
+class UnknownOptimizer(flows.AbstractOptimizer):
     """An optimizer that no flow models."""
 
-    @property
-    def step_time(self):
+    def time_of_step(self, n):
         return jnp.asarray(1.0)
 
     def init(self, params):
@@ -50,9 +53,9 @@ class Momentum(flows.AbstractOptimizer):
 
 
 class Clock(flows.AbstractFlow):
-    """A flow that depends on time alone: y' = t, so y = y0 + (t^2 - t0^2) / 2."""
+    """A flow that depends on time alone: dy/dt = t = n h, so y = y0 + (t^2 - t0^2) / 2."""
 
-    models = (flows.GradientDescent,)
+    one_unit = True
     every: int = eqx.field(static=True, default=1)
 
     @property
@@ -63,28 +66,33 @@ class Clock(flows.AbstractFlow):
     def stride(self):
         return self.every
 
-    def init(self, problem, params):
-        return params
+    def refusal(self, optimizer):
+        return None
 
-    def vector_field(self, problem):
-        return lambda t, y, args: jnp.broadcast_to(t, y.shape)
+    def start(self, problem, state, at):
+        return problem.optimizer.params(state)
 
-    def params(self, y):
+    def velocity(self, problem, at, y):
+        h = problem.optimizer.time_of_step(at.step)
+        return jnp.broadcast_to(h**2 * at.number, y.shape)
+
+    def params(self, problem, at, y):
         return y
 
-    def diagnostics(self, problem, y):
+    def report(self, problem, at, y, iterate=None):
         return {"first": y[0]}
 
 
-def by_hand(errors, lengths=(0.0, 1.0, 2.0, 1.0), *, result="successful", **stats):
+def by_hand(errors, lengths=(0.0, 1.0, 2.0, 1.0), *, result="successful", error=math.nan):
     """A comparison that nobody ran: one flow with these errors over steps of these lengths.
 
     Its iterates go along the first axis of the plane.
     """
     errors, lengths = jnp.asarray(errors), jnp.asarray(lengths)
+    cost = Cost.of_steps(len(lengths) - 1, float)
     ones, places = jnp.ones_like(lengths), jnp.cumsum(lengths)
 
-    def part(params, result, stats):
+    def part(params, result, error):
         last = jnp.asarray(len(lengths) - 1 if result == "successful" else len(lengths) - 2)
         return flows.Trajectory(
             ts=0.5 * jnp.arange(1.0 * len(lengths)),
@@ -95,14 +103,14 @@ def by_hand(errors, lengths=(0.0, 1.0, 2.0, 1.0), *, result="successful", **stat
             diagnostics={"step_length": lengths},
             last_step=last,
             result=getattr(flows.RESULTS, result),
-            stats=stats,
+            cost=dataclasses.replace(cost, integration_error=jnp.asarray(error)),
         )
 
     plane = jnp.stack([places, 0 * places], axis=1)
     settings = {"optimizer": "GradientDescent", "parameters": "2", "dtype": "float64"}
     return flows.Comparison(
-        iterates=part(plane, "successful", {}),
-        trajectories={"GradientFlow": part(plane + errors[:, None], result, stats)},
+        iterates=part(plane, "successful", math.nan),
+        trajectories={"GradientFlow": part(plane + errors[:, None], result, error)},
         errors={"GradientFlow": errors},
         mode="trajectory",
         settings=tuple(settings.items()),

@@ -38,6 +38,8 @@ NO_FORMULA = {
     "flows.RESULTS",
     "flows.Trajectory",
     "flows.Comparison",
+    "flows.flows_for",
+    "flows.vector_fields.flows_for",
 }
 # Their subclasses and their users have the examples.
 SUPPORTING = re.compile(r"Error$|\.Problem$|\.Abstract\w+$")

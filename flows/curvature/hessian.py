@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._custom_types import Array, Params
+from .._custom_types import Array, Params, Scalar
 from .._problem import Problem
 from .._vectors import ravel, scaled, size, unravel
 
@@ -17,14 +17,13 @@ Matvec = Callable[[Params], Params]
 _BATCH = 64
 
 
-def scaled_hessian(problem: Problem, params: Params) -> tuple[Params, Matvec]:
-    """The gradient ``g``, and the map ``v -> h H v`` at the same point, ``h`` the time of a step.
+def scaled_hessian(problem: Problem, h: Scalar, params: Params) -> tuple[Params, Matvec]:
+    """The gradient ``g``, and the map ``v -> h H v`` at the same point, ``h`` a learning rate.
 
     The gradient is linearised once, so that a product costs less than a
     `Problem.hessian_vector_product`, which evaluates the gradient anew.
     """
     gradient, product = jax.linearize(problem.gradient, params)
-    h = problem.optimizer.step_time
     return gradient, lambda vector: scaled(h, product(vector))
 
 

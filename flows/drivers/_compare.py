@@ -13,11 +13,11 @@ from .._custom_types import Array, Data, Flag, Loss, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
 from .._problem import Problem, make_problem
 from .._vectors import byte_count, real_dtype
-from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
+from ..optimizers import AbstractOptimizer
 from ..results import RESULTS, Comparison, raise_if_failed
-from ..vector_fields import AbstractFlow, AbstractStochasticFlow
-from ._compatible import check_flows
-from ._integrator import Integrator, make_integrator
+from ..vector_fields import AbstractFlow
+from ..vector_fields.methods import AbstractMethod, Diffrax, SolverOptions
+from ._compatible import check_fit, check_flows
 from ._iterate import (
     IterateState,
     begin,
@@ -40,6 +40,7 @@ from ._windows import keep_params, plan, walk
 
 MODES = ("trajectory", "per_step")
 Flows = tuple[AbstractFlow, ...]
+Methods = tuple[AbstractMethod, ...]
 
 
 class CompareState(eqx.Module):
@@ -146,23 +147,22 @@ def compare(
     _check_alone(named.values(), optimizer, mode)
     names, models = tuple(named), tuple(named.values())
     problem, moving = make_problem(loss, params, optimizer, args)
-    optimizer.check(problem, moving)
+    check_fit(problem, moving, None, *models)
     dtype = real_dtype(moving)
     if max_steps is None:
         max_steps = MAX_STEPS if mode == "trajectory" else MAX_STEPS_PER_STEP
     traced = being_traced(problem, moving, models, stepsize_controller, dt0)
-    integrator = make_integrator(
-        dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
-    )
+    options = SolverOptions(dtype, traced, solver, stepsize_controller, dt0, max_steps, adjoint)
+    methods = tuple(flow.method.configured(options) for flow in models)
     point_bytes = byte_count(moving) * (1 + len(models))  # of the iterates and every flow
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes)
 
-    carry, start = _begin(problem, models, integrator, moving, save)
+    carry, start = _begin(problem, models, methods, moving, save)
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
     carry, (iterate_records, flow_records) = walk(
         lambda carry, done: advance(
-            problem, models, integrator, carry, done, jnp.asarray(count), windows.length, save
+            problem, models, methods, carry, done, jnp.asarray(count), windows.length, save
         ),
         carry,
         start,
@@ -185,8 +185,7 @@ def compare(
         settings=settings_of(
             problem,
             moving,
-            solver=type(integrator.solver).__name__,
-            stepsize_controller=integrator.controller_name,
+            **_solver_of(options),
         ),
     )
     return raise_if_failed(comparison, throw=throw, traced=traced)
@@ -194,12 +193,15 @@ def compare(
 
 @eqx.filter_jit
 def _begin(
-    problem: Problem, flows: Flows, integrator: Integrator, params: Params, save: bool
+    problem: Problem, flows: Flows, methods: Methods, params: Params, save: bool
 ) -> tuple[CompareState, PyTree[Array]]:
     """Everything before the first step: one program, for all begin at the same point."""
     iterates, records = begin(problem, params, save)
     target = Target(params, params)
-    begun = [begin_flow(problem, flow, integrator, params, save, target) for flow in flows]
+    begun = [
+        begin_flow(problem, flow, method, params, save, target=target)
+        for flow, method in zip(flows, methods, strict=True)
+    ]
     carry = CompareState(iterates, tuple(state for state, _ in begun))
     no_error = jnp.zeros_like(records["grad_norm"])
     return carry, (records, tuple({**each, "error": no_error} for _, each in begun))
@@ -209,7 +211,7 @@ def _begin(
 def _advance_trajectory(
     problem: Problem,
     flows: Flows,
-    integrator: Integrator,
+    methods: Methods,
     carry: CompareState,
     done: Array,
     steps: Array | int,
@@ -229,7 +231,7 @@ def _advance_trajectory(
         advance_flow(
             problem,
             flow,
-            integrator,
+            method,
             state,
             done,
             until,
@@ -237,7 +239,7 @@ def _advance_trajectory(
             save,
             Target(points, references[flow.reference]),
         )
-        for flow, state in zip(flows, carry.flows, strict=True)
+        for flow, method, state in zip(flows, methods, carry.flows, strict=True)
     ]
     carry = CompareState(iterates, tuple(state for state, _ in advanced))
     records = {**records, "params": points if save else None}
@@ -266,7 +268,7 @@ def _midpoints(
 def _advance_per_step(
     problem: Problem,
     flows: Flows,
-    integrator: Integrator,
+    methods: Methods,
     carry: CompareState,
     done: Array,
     steps: Array | int,
@@ -276,18 +278,26 @@ def _advance_per_step(
     """A window in which every flow starts anew from every iterate."""
 
     def step(carry: CompareState, index: Array) -> tuple[CompareState, PyTree[Array]]:
-        start = problem.optimizer.params(carry.iterates.state)
         iterates, records = step_once(problem, carry.iterates, index, steps, save)
         made = iterates.step > carry.iterates.step
         end = problem.optimizer.params(iterates.state)
         stepped = [
-            restart(problem, flow, integrator, state, index, start, end, made, save)
-            for flow, state in zip(flows, carry.flows, strict=True)
+            restart(problem, flow, method, state, index, carry.iterates.state, end, made, save)
+            for flow, method, state in zip(flows, methods, carry.flows, strict=True)
         ]
         carry = CompareState(iterates, tuple(state for state, _ in stepped))
         return carry, (records, tuple(records for _, records in stepped))
 
     return jax.lax.scan(step, carry, done + np.arange(length))
+
+
+def _solver_of(options: SolverOptions) -> dict[str, str]:
+    """What solver and step-size controller are called where it is said what was run."""
+    used = Diffrax().configured(options)
+    return {
+        "solver": type(used.solver).__name__,
+        "stepsize_controller": used.controller_name,
+    }
 
 
 def _ended(flow: FlowState, steps: int) -> FlowState:
@@ -303,14 +313,14 @@ def _anything_to_do(carry: CompareState) -> Flag:
 
 def _check_alone(flows: Iterable[AbstractFlow], optimizer: AbstractOptimizer, mode: str) -> None:
     """Raise a typed error for what has a law, or an average, and no iterate of its own."""
-    if isinstance(optimizer, AbstractStochasticOptimizer):
+    if optimizer.stochastic:
         raise InvalidOptimizerError(
             f"{type(optimizer).__name__} draws random numbers, so many paths of it are compared "
             "in law: flows.compare_in_law(loss, params, optimizer, flows, steps, "
             "key=jax.random.key(0)). For one path of it, or of a flow: flows.iterate, flows.solve."
         )
     for flow in flows:
-        if isinstance(flow, AbstractStochasticFlow):
+        if flow.stochastic:
             raise IncompatibleFlowError(
                 f"{flow.name} draws random numbers, so there is no one path of it to compare. Use "
                 "flows.compare_in_law for an optimizer that draws some too, or flows.solve."

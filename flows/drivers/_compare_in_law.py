@@ -2,7 +2,7 @@
 
 import functools as ft
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import diffrax as dfx
 import equinox as eqx
@@ -19,13 +19,13 @@ from .._problem import Problem, make_problem
 from .._vectors import real_dtype, select, size
 from ..optimizers import AbstractStochasticOptimizer
 from ..results import RESULTS, Ensemble, EnsembleComparison, code_names
-from ..vector_fields import AbstractFlow, AbstractStochasticFlow
+from ..vector_fields import AbstractFlow
+from ..vector_fields.methods import AbstractMethod, SolverOptions, Steps
 from ._chunks import chunk_length, in_chunks, require_host
-from ._compatible import check_flows, check_randomness
-from ._integrator import Integrator, integrate, make_integrator
-from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
+from ._compatible import check_fit, check_flows
+from ._iterate import start_state, step_times
 from ._settings import settings_of
-from ._solve import MAX_STEPS
+from ._solve import start_of, whole_step
 
 # Up to so many parameters are observed without being asked for.
 _FEW = 16
@@ -112,14 +112,14 @@ def compare_in_law(
     """
     count = step_count(steps)
     named = check_flows(flows, optimizer)
-    if not isinstance(optimizer, AbstractStochasticOptimizer):
+    if not optimizer.stochastic:
         raise InvalidOptimizerError(
             f"{type(optimizer).__name__} draws no random numbers, so there is one path and no law: "
             "use flows.compare(loss, params, optimizer, flows, steps)."
         )
     problem, moving = make_problem(loss, params, optimizer, args)
     require_host(being_traced(problem, moving, named, key), "compare_in_law", "vmap")
-    key = check_randomness(problem, moving, key)
+    key = check_fit(problem, moving, key, *named.values())
     assert key is not None
     many = integer(paths, 2, "paths", "paths=1000")
     gap = -(-count // _MARKS) if every is None else integer(every, 1, "every", "every=10")
@@ -129,34 +129,27 @@ def compare_in_law(
     dtype = real_dtype(moving)
     # Paths of the optimizer, and those of the flows, are independent of each other.
     keys = jr.split(key, 1 + len(named))
-    integrators: list[Integrator | NoisyIntegrator] = []
-    for model, model_key in zip(named.values(), keys[1:], strict=True):
-        if isinstance(model, AbstractStochasticFlow):
-            model.start(problem, moving)
-            integrators.append(make_noisy_integrator(solver, None, None, model_key))
-        else:
-            integrators.append(
-                make_integrator(dtype, None, None, None, MAX_STEPS, None, traced=False)
-            )
+    methods = [
+        model.method.configured(SolverOptions(dtype, False, solver if model.stochastic else None))
+        for model in named.values()
+    ]
     numbers = len(at) * len(columns) + 16 * size(moving)
     length = chunk_length(chunk, many, numbers, dtype.itemsize)
 
     def ensemble(run: Any, keys: Array, label: str) -> Ensemble:
         values, codes = in_chunks(run, keys, length, progress=progress, label=label, unit="path")
-        ts = float(problem.optimizer.step_time) * at
+        ts = np.asarray(step_times(problem, count + 1), float)[at]
         return Ensemble(at, ts, values.astype(float), columns, code_names(codes))
 
     run = ft.partial(_optimizer_paths, problem, moving, marks, look)
     iterates = ensemble(run, jr.split(keys[0], many), type(optimizer).__name__)
     ensembles = {}
-    for (name, model), integrator, model_key in zip(
-        named.items(), integrators, keys[1:], strict=True
-    ):
-        run = ft.partial(_flow_paths, problem, model, integrator, moving, marks, longest, look)
-        own = many if isinstance(model, AbstractStochasticFlow) else 1
+    for (name, model), method, model_key in zip(named.items(), methods, keys[1:], strict=True):
+        run = ft.partial(_flow_paths, problem, model, method, moving, marks, longest, look)
+        own = many if model.stochastic else 1
         ensembles[name] = ensemble(run, jr.split(model_key, own), name)
     settings = {
-        "step time": f"{float(problem.optimizer.step_time):.4g}",
+        "step time": f"{float(problem.optimizer.time_of_step(jnp.asarray(0))):.4g}",
         "paths": str(many),
         "key": str(np.asarray(jr.key_data(key)).tolist()),
     }
@@ -214,7 +207,7 @@ class _Observed(eqx.Module):
 def _optimizer_paths(
     problem: Problem, params: Params, marks: Array, look: Observe, keys: Array
 ) -> tuple[Array, RESULTS]:
-    optimizer = cast(AbstractStochasticOptimizer, problem.optimizer)
+    optimizer = problem.optimizer
 
     def path(key: Array) -> tuple[Array, RESULTS]:
         def step(_: Any, carry: tuple[Any, Flag]) -> tuple[Any, Flag]:
@@ -228,7 +221,7 @@ def _optimizer_paths(
             alive &= jnp.isfinite(problem.value(here))
             return (state, alive), _seen(look, problem, here, alive)
 
-        start = (optimizer.init(params, key), jnp.asarray(True))
+        start = (start_state(problem, params, key), jnp.asarray(True))
         first = look(problem, params)
         (_, alive), rest = jax.lax.scan(to_mark, start, jnp.diff(marks))
         result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
@@ -241,39 +234,35 @@ def _optimizer_paths(
 def _flow_paths(
     problem: Problem,
     flow: AbstractFlow,
-    integrator: Integrator | NoisyIntegrator,
+    method: AbstractMethod,
     params: Params,
     marks: Array,
     longest: int,
     look: Observe,
     keys: Array,
 ) -> tuple[Array, RESULTS]:
-    h = problem.optimizer.step_time.astype(real_dtype(params))
     gaps = jnp.diff(marks)
 
     def path(key: Array) -> tuple[Array, RESULTS]:
         def to_mark(carry: Any, of: tuple[Integer, Integer]) -> tuple[Any, Array]:
-            y, alive, result = carry
+            y, memory, alive, result = carry
             done, gap = of
-            if isinstance(flow, AbstractStochasticFlow):
-                noisy = eqx.tree_at(lambda i: i.key, cast(NoisyIntegrator, integrator), key)
-                ts = h * jnp.minimum(np.arange(1, longest + 1), gap).astype(h.dtype)
-                leg = step_noisily(problem, flow, noisy, y, done, ts)
-            else:
-                ts = (h * gap.astype(h.dtype))[None]
-                plain = cast(Integrator, integrator)
-                leg = integrate(problem, flow, plain, y, h * done.astype(h.dtype), ts, h)
+            leg = method.advance(flow, problem, Steps(done, gap, 1, longest), y, memory)
             new = jax.tree.map(lambda leaf: leaf[-1], leg.ys)
-            good = _finite(new) & (leg.result == RESULTS.successful)
-            good &= jnp.isfinite(problem.value(flow.params(new)))
-            why = RESULTS.where(leg.result == RESULTS.successful, RESULTS.diverged, leg.result)
+            at = whole_step(done + gap, y)
+            good = _finite(new) & (leg.status == RESULTS.successful)
+            good &= jnp.isfinite(problem.value(flow.params(problem, at, new)))
+            why = RESULTS.where(leg.status == RESULTS.successful, RESULTS.diverged, leg.status)
             result = RESULTS.where(alive & ~good, why, result)
             y, alive = select(good, new, y), alive & good
-            return (y, alive, result), _seen(look, problem, flow.params(y), alive)
+            seen = _seen(look, problem, flow.params(problem, at, y), alive)
+            return (y, leg.memory, alive, result), seen
 
-        start = (flow.init(problem, params), jnp.asarray(True), RESULTS.successful)
+        y = start_of(problem, flow, params)
+        memory, _ = method.start(flow, problem, y, key)
+        start = (y, memory, jnp.asarray(True), RESULTS.successful)
         first = look(problem, params)
-        (_, _, result), rest = jax.lax.scan(to_mark, start, (marks[:-1], gaps))
+        (*_, result), rest = jax.lax.scan(to_mark, start, (marks[:-1], gaps))
         return jnp.concatenate([first[None], rest]), result
 
     return jax.vmap(path)(keys)

@@ -7,8 +7,8 @@ from .._checks import random_key
 from .._custom_types import Array, Params
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
 from .._problem import Problem
-from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
-from ..vector_fields import FLOWS, AbstractFlow, AbstractStochasticFlow
+from ..optimizers import AbstractOptimizer
+from ..vector_fields import AbstractFlow, flows_for
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -20,14 +20,17 @@ def check_optimizer(optimizer: Any) -> None:
         )
 
 
-def check_randomness(problem: Problem, params: Params, key: Any) -> Array | None:
-    """The key, where the optimizer wants one; raises a typed error unless all is there and fits."""
+def check_fit(
+    problem: Problem, params: Params, key: Any, *flows: AbstractFlow, iterates: bool = True
+) -> Array | None:
+    """The key, where anything that is run wants one; a typed error unless all is there and fits."""
     optimizer = problem.optimizer
-    if not isinstance(optimizer, AbstractStochasticOptimizer):
-        optimizer.check(problem, params)
-        return None
-    key = random_key(key, type(optimizer).__name__)
+    wanting = [type(optimizer).__name__] if iterates and optimizer.stochastic else []
+    wanting += [flow.name for flow in flows if flow.stochastic]
+    key = random_key(key, wanting[0]) if wanting else None
     optimizer.check(problem, params)
+    for flow in flows:
+        flow.check(problem, params)
     return key
 
 
@@ -37,27 +40,12 @@ def check_flow(flow: Any, optimizer: Any) -> None:
     if not isinstance(flow, AbstractFlow):
         call = f"{flow.__name__}()" if isinstance(flow, type) else "flows.GradientFlow()"
         raise IncompatibleFlowError(f"{flow!r} is not a flow. Write for example {call}.")
-    if not isinstance(optimizer, flow.models):
-        modelled = " or ".join(model.__name__ for model in flow.models)
-        others = [other.__name__ for other in FLOWS if isinstance(optimizer, other.models)]
-        remedy = (
-            f"use {' or '.join(others)} for {type(optimizer).__name__}"
-            if others
-            else f"no flow here models {type(optimizer).__name__} yet"
-        )
-        raise IncompatibleFlowError(
-            f"{flow.name} models {modelled}, not {type(optimizer).__name__}: "
-            f"compare it with {modelled}, or {remedy}."
-        )
-    flow.check(optimizer)
-
-
-def check_noise(problem: Problem, params: Params, flow: AbstractStochasticFlow, key: Any) -> Array:
-    """The key; raises a typed error unless it is one, and data and flow fit together."""
-    key = random_key(key, flow.name)
-    check_randomness(problem, params, key)
-    flow.start(problem, params)
-    return key
+    refused = flow.refusal(optimizer)
+    if refused is not None:
+        kind = type(optimizer).__name__
+        others = " or ".join(f"flows.{type(other).__name__}()" for other in flows_for(optimizer))
+        known = f"For this {kind} there is {others}." if others else f"No flow models {kind} yet."
+        raise IncompatibleFlowError(f"{refused} {known}")
 
 
 def check_flows(flows: Any, optimizer: Any) -> dict[str, AbstractFlow]:

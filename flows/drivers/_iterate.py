@@ -11,9 +11,10 @@ from .._checks import being_traced, step_count
 from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._problem import Problem, make_problem
 from .._vectors import byte_count, norm, select, subtract
-from ..optimizers import AbstractOptimizer, AbstractStochasticOptimizer
+from ..optimizers import AbstractOptimizer
 from ..results import RESULTS, Trajectory, raise_if_failed
-from ._compatible import check_optimizer, check_randomness
+from ..vector_fields.methods import Cost
+from ._compatible import check_fit, check_optimizer
 from ._windows import keep_params, plan, walk
 
 Records = dict[str, Any]
@@ -96,7 +97,7 @@ def iterate(
     windows = plan(count, point_bytes if save else 1, alone=True)
 
     traced = being_traced(problem, moving, key)
-    carry, start = begin(problem, moving, save, check_randomness(problem, moving, key))
+    carry, start = begin(problem, moving, save, check_fit(problem, moving, key))
     carry, records = walk(
         lambda carry, done: _advance(
             problem, carry, done, jnp.asarray(count), windows.length, save
@@ -118,11 +119,7 @@ def begin(
     problem: Problem, params: Params, save: bool, key: Array | None = None
 ) -> tuple[IterateState, Records]:
     """The state before the first step, and the records of step 0."""
-    optimizer = problem.optimizer
-    if isinstance(optimizer, AbstractStochasticOptimizer):
-        state = optimizer.init(params, key)
-    else:
-        state = optimizer.init(params)
+    state = start_state(problem, params, key)
     value, gradient = problem.value_and_gradient(problem.optimizer.params(state))
     grad_norm = norm(gradient)
     alive = jnp.isfinite(value) & jnp.isfinite(grad_norm)
@@ -130,6 +127,12 @@ def begin(
     diagnostics |= problem.optimizer.diagnostics(state)
     records = _records(value, grad_norm, diagnostics, params if save else None)
     return IterateState(state, value, gradient, jnp.asarray(0), alive), records
+
+
+def start_state(problem: Problem, params: Params, key: Array | None) -> PyTree[Any]:
+    """The optimizer's state before the first step."""
+    optimizer: Any = problem.optimizer
+    return optimizer.init(params, key) if optimizer.stochastic else optimizer.init(params)
 
 
 @eqx.filter_jit
@@ -189,7 +192,7 @@ def iterate_trajectory(problem: Problem, carry: IterateState, records: Records) 
     """The iterates as a `Trajectory`."""
     params = records["params"]
     return Trajectory(
-        ts=step_times(problem, records["loss"]),
+        ts=step_times(problem, records["loss"].shape[0]),
         params=None if params is None else problem.whole(params),
         final_params=problem.whole(problem.optimizer.params(carry.state)),
         loss=records["loss"],
@@ -197,11 +200,17 @@ def iterate_trajectory(problem: Problem, carry: IterateState, records: Records) 
         diagnostics=records["diagnostics"],
         last_step=carry.step,
         result=RESULTS.where(carry.alive, RESULTS.successful, RESULTS.diverged),
-        stats={"num_steps": carry.step},
+        cost=Cost.of_steps(carry.step, records["loss"].dtype),
     )
 
 
-def step_times(problem: Problem, like: Array) -> Array:
-    """`t_n = n h` for every entry of an array over the steps."""
-    h = problem.optimizer.step_time
-    return h * jnp.arange(like.shape[0], dtype=h.dtype)
+def step_times(problem: Problem, points: int) -> Array:
+    """The flow time before the first step, after it, and so on, so many times."""
+    numbers = jnp.arange(points)
+    first = problem.optimizer.time_of_step(numbers[0])
+    ts = first * numbers.astype(first.dtype)
+    if not problem.optimizer.varies or points < 2:
+        return ts
+    # What is summed are differences from the first: where there are none, times are exact.
+    further = jax.vmap(problem.optimizer.time_of_step)(numbers[:-1]) - first
+    return ts + jnp.concatenate([jnp.zeros_like(further[:1]), jnp.cumsum(further)])

@@ -1,53 +1,59 @@
 """One flow from one iterate to the next: what `compare` does at every step of mode "per_step"."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from .._custom_types import Array, Flag, Params
+from .._custom_types import Array, Flag, Params, PyTree
+from .._errors import RESULTS
 from .._problem import Problem
 from .._vectors import select
-from ..results import RESULTS
 from ..vector_fields import AbstractFlow
-from ._integrator import Integrator, integrate
+from ..vector_fields.methods import AbstractMethod, Cost, Steps
 from ._iterate import Records, blank_unless
-from ._solve import FlowState, Target, blank_observation, is_good, observe, one_step_from
+from ._solve import FlowState, Target, blank_observation, is_good, observe, whole_step
 
 
 def restart(
     problem: Problem,
     flow: AbstractFlow,
-    integrator: Integrator,
+    method: AbstractMethod,
     carry: FlowState,
     index: Array,
-    start: Params,
+    state: PyTree[Any],
     end: Params,
     due: Flag,
     save: bool,
 ) -> tuple[FlowState, Records]:
-    """One flow from one iterate to the next; `due` says whether there is a next one.
+    """One flow from one state of the optimizer to the next; `due` says whether there is a next one.
 
     A flow of every second step starts anew at every second iterate, and waits there for a step.
     """
-    h = problem.optimizer.step_time
+    at = whole_step(index + 1, carry.y)
+
+    def begun() -> PyTree[Array]:
+        return flow.start(problem, state, whole_step(index, carry.y))
 
     def arrive(carry: FlowState) -> tuple[FlowState, Records]:
-        y = carry.y if flow.stride == 2 else flow.init(problem, start)
-        since = index - (flow.stride - 1)
-        t0 = (h * since.astype(h.dtype)).astype(carry.dt.dtype)
-        duration = (flow.stride * h).astype(carry.dt.dtype)
-        leg = integrate(problem, flow, integrator, y, t0, duration[None], carry.dt)
+        y = carry.y if flow.stride == 2 else begun()
+        stride = flow.stride
+        steps = Steps(index - (stride - 1), jnp.asarray(stride), 1, stride)
+        leg = method.advance(flow, problem, steps, y, carry.memory)
         y = jax.tree.map(lambda ys: ys[0], leg.ys)
-        return arrived(carry, y, flow.params(y), leg.result, leg.dt, leg.stats)
+        point = flow.params(problem, at, y)
+        return arrived(carry, y, point, leg.status, leg.memory, carry.cost + leg.cost)
 
     def wait(carry: FlowState) -> tuple[FlowState, Records]:
-        y = flow.init(problem, start)
-        none = jax.tree.map(jnp.zeros_like, carry.stats)
-        return arrived(carry, y, one_step_from(problem, start), RESULTS.successful, carry.dt, none)
+        # One optimizer step from the iterate is the next one.
+        return arrived(carry, begun(), end, RESULTS.successful, carry.memory, carry.cost)
 
-    def arrived(carry, y, point, result, dt, stats) -> tuple[FlowState, Records]:
-        records = observe(problem, flow, y, point, save, Target(end, end))
+    def arrived(
+        carry: FlowState, y: Any, point: Any, status: RESULTS, memory: Any, cost: Cost
+    ) -> tuple[FlowState, Records]:
+        records = observe(problem, flow, at, y, point, save, Target(end, end))
         good = is_good(records)
-        why = RESULTS.where(result != RESULTS.successful, result, RESULTS.diverged)
+        why = RESULTS.where(status != RESULTS.successful, status, RESULTS.diverged)
         y, point = select(good, (y, point), (carry.y, carry.point))
         carry = FlowState(
             y,
@@ -55,8 +61,8 @@ def restart(
             carry.step + jnp.asarray(carry.alive & good, carry.step.dtype),
             carry.alive & good,
             RESULTS.where(carry.alive & ~good, why, carry.result),
-            dt,
-            jax.tree.map(jnp.add, carry.stats, stats),
+            memory,
+            cost,
         )
         return carry, blank_unless(good, records)
 
@@ -66,6 +72,7 @@ def restart(
         return jax.lax.cond(index % 2 == 0, wait, arrive, carry)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
-        return carry, blank_observation(problem, flow, carry.y, carry.point, save, Target(end, end))
+        target = Target(end, end)
+        return carry, blank_observation(problem, flow, at, carry.y, carry.point, save, target)
 
     return jax.lax.cond(due, attempt, nothing, carry)

@@ -1,25 +1,24 @@
 """One flow, integrated from the start along the step clock."""
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 
 from .._checks import being_traced, step_count
-from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree, Scalar
+from .._custom_types import Array, At, Data, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._problem import Problem, make_problem
 from .._vectors import byte_count, norm, real_dtype, select, subtract
 from ..optimizers import AbstractOptimizer
-from ..results import RESULTS, Label, Trajectory, raise_if_failed
-from ..vector_fields import AbstractFlow, AbstractSteppedFlow, AbstractStochasticFlow
-from ._compatible import check_flow, check_noise
-from ._integrator import Integrator, Leg, integrate, make_integrator
-from ._iterate import Records, blank_unless, step_times
-from ._noisy import NoisyIntegrator, make_noisy_integrator, step_noisily
-from ._substeps import no_stats, step_through
+from ..results import RESULTS, Trajectory, as_labels, raise_if_failed
+from ..vector_fields import AbstractFlow
+from ..vector_fields.methods import AbstractMethod, Cost, SolverOptions, Steps
+from ._compatible import check_fit, check_flow
+from ._iterate import Records, blank_unless, start_state, step_times
 from ._windows import keep_params, plan, walk
 
 # Of the solver, within a window; and within one step, where each is a window of its own. A
@@ -29,7 +28,7 @@ MAX_STEPS_PER_STEP = 2_048
 
 
 class FlowState(eqx.Module):
-    """Where a flow stands, why it stopped if it did, and the solver step to try next.
+    """Where a flow stands, why it stopped if it did, and what its method hands on.
 
     `point` is what the flow says of the last step: its parameters, unless it speaks of every second
     step only.
@@ -40,8 +39,8 @@ class FlowState(eqx.Module):
     step: Integer
     alive: Flag
     result: RESULTS
-    dt: Scalar
-    stats: dict[str, Array]
+    memory: PyTree[Any]
+    cost: Cost
 
 
 def solve(
@@ -64,7 +63,7 @@ def solve(
 ) -> Trajectory:
     r"""Integrate one flow for the time of some optimizer steps.
 
-    .. math:: \dot y = f(t, y), \qquad 0 \le t \le N h
+    .. math:: \frac{dy}{dn} = \mathtt{velocity}(n, y), \qquad 0 \le n \le N
 
     Works under ``jit``, ``vmap`` and reverse-mode ``grad``. Memory does not grow with the number
     of steps unless the parameters are kept.
@@ -72,7 +71,7 @@ def solve(
     Arguments:
         loss: As in `flows.iterate`.
         params: As in `flows.iterate`.
-        optimizer: The optimizer that the flow models; its `step_time` is the time ``h`` of a step.
+        optimizer: The optimizer that the flow models, whose steps are the clock.
         flow: For example ``flows.GradientFlow()``.
         steps: ``N``, a Python integer >= 0.
         args: Data for the loss.
@@ -83,7 +82,7 @@ def solve(
             not for it.
         stepsize_controller: Any diffrax controller. By default adaptive, with a local error below
             1e-11 (float64) or 1e-5 (float32) of the length of one step.
-        dt0: The solver's first step in flow time; with ``ConstantStepSize()`` every step.
+        dt0: The solver's first step, in optimizer steps; with ``ConstantStepSize()`` every step.
         max_steps: The most solver steps within a window of at most 256 optimizer steps.
         adjoint: How diffrax differentiates through the solve under a JAX transformation, by
             default ``RecursiveCheckpointAdjoint()``; ``ForwardMode()`` for forward mode.
@@ -92,9 +91,9 @@ def solve(
         throw: Raise an error if the solve stops early, rather than return its result code.
 
     Returns:
-        A `flows.Trajectory` with the flow at ``t_n = n h``. If the solver gives up, or the loss
-        stops being finite, the result code says so and everything up to the last whole step is
-        there.
+        A `flows.Trajectory` with the flow after every optimizer step. If the solver gives up, or
+        the loss stops being finite, the result code says so and everything up to the last whole
+        step is there.
 
     Raises:
         InvalidLossError: As in `flows.iterate`; so are the next three.
@@ -124,22 +123,18 @@ def solve(
     problem, moving = make_problem(loss, params, optimizer, args)
     dtype = real_dtype(moving)
     traced = being_traced(problem, moving, flow, stepsize_controller, dt0, key)
-    if isinstance(flow, AbstractStochasticFlow):
-        key = check_noise(problem, moving, flow, key)
-        integrator = make_noisy_integrator(solver, stepsize_controller, dt0, key)
-    else:
-        optimizer.check(problem, moving)
-        integrator = make_integrator(
-            dtype, solver, stepsize_controller, dt0, max_steps, adjoint, traced=traced
-        )
+    key = check_fit(problem, moving, key, flow, iterates=False)
+    method = flow.method.configured(
+        SolverOptions(dtype, traced, solver, stepsize_controller, dt0, max_steps, adjoint)
+    )
     point_bytes = byte_count(moving)
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes)
 
-    carry, start = begin_flow(problem, flow, integrator, moving, save)
+    carry, start = begin_flow(problem, flow, method, moving, save, key)
     carry, records = walk(
         lambda carry, done: _advance(
-            problem, flow, integrator, carry, done, jnp.asarray(count), windows.length, save
+            problem, flow, method, carry, done, jnp.asarray(count), windows.length, save
         ),
         carry,
         start,
@@ -170,31 +165,40 @@ class Target(NamedTuple):
 def begin_flow(
     problem: Problem,
     flow: AbstractFlow,
-    integrator: Integrator | NoisyIntegrator,
+    method: AbstractMethod,
     params: Params,
     save: bool,
+    key: Array | None = None,
     target: Target | None = None,
 ) -> tuple[FlowState, Records]:
     """The state at the start, and the records of step 0."""
-    y = flow.init(problem, params)
-    dt = problem.optimizer.step_time.astype(real_dtype(params))
-    records = observe(problem, flow, y, flow.params(y), save, target)
+    at = whole_step(jnp.asarray(0), params)
+    y = start_of(problem, flow, params)
+    point = flow.params(problem, at, y)
+    records = observe(problem, flow, at, y, point, save, target)
     alive = is_good(records)
     result = RESULTS.where(alive, RESULTS.successful, RESULTS.diverged)
-    own = isinstance(flow, AbstractSteppedFlow)
-    stats = no_stats() if own else integrator.no_stats(dt.dtype)
-    return FlowState(y, flow.params(y), jnp.asarray(0), alive, result, dt, stats), records
+    memory, cost = method.start(flow, problem, y, key)
+    return FlowState(y, point, at.step, alive, result, memory, cost), records
+
+
+def start_of(problem: Problem, flow: AbstractFlow, params: Params) -> PyTree[Any]:
+    """The flow's state where the optimizer begins; of its state a flow takes what is not random."""
+    key = jr.key(0) if problem.optimizer.stochastic else None
+    return flow.start(
+        problem, start_state(problem, params, key), whole_step(jnp.asarray(0), params)
+    )
 
 
 @eqx.filter_jit
-def _advance(problem, flow, integrator, carry, done, steps, length, save):
-    return advance_flow(problem, flow, integrator, carry, done, steps, length, save)
+def _advance(problem, flow, method, carry, done, steps, length, save):
+    return advance_flow(problem, flow, method, carry, done, steps, length, save)
 
 
 def advance_flow(
     problem: Problem,
     flow: AbstractFlow,
-    integrator: Integrator | NoisyIntegrator,
+    method: AbstractMethod,
     carry: FlowState,
     done: Array,
     steps: Array | int,
@@ -206,98 +210,79 @@ def advance_flow(
 
     `targets`, with a leading axis of `length`, are what the flow is to be measured against.
     """
-    dtype = carry.dt.dtype
-    h = problem.optimizer.step_time
     due = done + np.arange(length) < steps
-    ts = h * jnp.clip(steps - done, 0, np.arange(1, length + 1)).astype(h.dtype)
-    t0 = (h * jnp.asarray(done).astype(h.dtype)).astype(dtype)
+    window_steps = Steps(jnp.asarray(done), jnp.clip(steps - done, 0, length), length)
 
     def window(carry: FlowState) -> tuple[FlowState, Records]:
-        leg = _leg(problem, flow, integrator, carry, t0, done, ts.astype(dtype))
+        leg = method.advance(flow, problem, window_steps, carry.y, carry.memory)
 
-        def at(i: Integer) -> tuple[PyTree[Array], Params]:
+        def after(i: Integer) -> tuple[PyTree[Array], Params]:
             """The state after so many steps of this window, and the point it stands for."""
             y = jax.tree.map(lambda ys: ys[i], leg.ys)
             before = jax.tree.map(
                 lambda ys, y: jnp.where(i > 0, ys[jnp.maximum(i - 1, 0)], y), leg.ys, carry.y
             )
-            return y, point_of(problem, flow, done + i + 1, before, y)
+            return y, point_of(problem, flow, whole_step(done + i + 1, y), before, y)
 
         def record(of: tuple[Integer, Target | None]) -> Records:
             i, target = of
-            return observe(problem, flow, *at(i), save, target)
+            y, point = after(i)
+            return observe(problem, flow, whole_step(done + i + 1, y), y, point, save, target)
 
         records = jax.lax.map(record, (jnp.arange(length), targets))
         going_on = jnp.cumprod((is_good(records) | ~due).astype(int)).astype(bool)
         made = going_on & due
         count = jnp.sum(made.astype(carry.step.dtype))
-        solver_failed = leg.result != RESULTS.successful
-        y, point = select(count > 0, at(jnp.maximum(count - 1, 0)), (carry.y, carry.point))
+        failed = leg.status != RESULTS.successful
+        y, point = select(count > 0, after(jnp.maximum(count - 1, 0)), (carry.y, carry.point))
+        why = RESULTS.where(failed, leg.status, RESULTS.diverged)
         carry = FlowState(
             y,
             point,
             carry.step + count,
             going_on[-1],
-            RESULTS.where(
-                going_on[-1],
-                RESULTS.successful,
-                RESULTS.where(solver_failed, leg.result, RESULTS.diverged),
-            ),
-            leg.dt,
-            jax.tree.map(jnp.add, carry.stats, leg.stats),
+            RESULTS.where(going_on[-1], RESULTS.successful, why),
+            leg.memory,
+            carry.cost + leg.cost,
         )
         return carry, jax.vmap(blank_unless)(made, records)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
         target = jax.tree.map(lambda points: points[0], targets)
-        blank = blank_observation(problem, flow, carry.y, carry.point, save, target)
+        at = whole_step(carry.step, carry.y)
+        blank = blank_observation(problem, flow, at, carry.y, carry.point, save, target)
         return carry, jax.tree.map(lambda x: jnp.broadcast_to(x, (length, *x.shape)), blank)
 
     return jax.lax.cond(carry.alive, window, nothing, carry)
 
 
-def _leg(
-    problem: Problem,
-    flow: AbstractFlow,
-    integrator: Integrator | NoisyIntegrator,
-    carry: FlowState,
-    t0: Scalar,
-    done: Array,
-    ts: Array,
-) -> Leg:
-    """A window, made as the kind of the flow wants it."""
-    if isinstance(flow, AbstractSteppedFlow):
-        return step_through(problem, flow, carry.y, ts, carry.dt)
-    if isinstance(flow, AbstractStochasticFlow):
-        return step_noisily(problem, flow, cast(NoisyIntegrator, integrator), carry.y, done, ts)
-    return integrate(problem, flow, cast(Integrator, integrator), carry.y, t0, ts, carry.dt)
+def whole_step(step: Integer, y: PyTree[Array]) -> At:
+    """The place on the clock where so many steps were made, and no part of the next one."""
+    return At(step, jnp.zeros((), real_dtype(y)))
 
 
 def point_of(
-    problem: Problem, flow: AbstractFlow, step: Integer, before: PyTree[Array], y: PyTree[Array]
+    problem: Problem, flow: AbstractFlow, at: At, before: PyTree[Array], y: PyTree[Array]
 ) -> Params:
     """What a flow says of a step: where it is, or one optimizer step from where it was before.
 
     The second where the flow is a model of every second step, and this is not one of them.
     """
     if flow.stride == 1:
-        return flow.params(y)
-    return jax.lax.cond(
-        step % flow.stride == 0,
-        lambda: flow.params(y),
-        lambda: one_step_from(problem, flow.params(before)),
-    )
+        return flow.params(problem, at, y)
+    optimizer, earlier = problem.optimizer, At(at.step - 1, at.part)
 
+    def one_step() -> Params:
+        state = flow.optimizer_state(problem, earlier, before)
+        return optimizer.params(optimizer.step(problem, state))
 
-def one_step_from(problem: Problem, params: Params) -> Params:
-    """The parameters after one step of the optimizer, begun there."""
-    optimizer = problem.optimizer
-    return optimizer.params(optimizer.step(problem, optimizer.init(params)))
+    return jax.lax.cond(at.step % flow.stride == 0, lambda: flow.params(problem, at, y), one_step)
 
 
 def observe(
     problem: Problem,
     flow: AbstractFlow,
+    at: At,
     y: PyTree[Array],
     params: Params,
     save: bool,
@@ -308,12 +293,11 @@ def observe(
     records = {
         "loss": jnp.real(value),  # where parameters are complex, their |Im| tells what is left out
         "grad_norm": norm(gradient),
-        "diagnostics": flow.diagnostics(problem, y),
+        "diagnostics": flow.report(problem, at, y, None if target is None else target.iterate),
         "params": params if save else None,
     }
     if target is not None:
         records["error"] = norm(subtract(params, target.reference))
-        records["diagnostics"] |= flow.measured(problem, y, target.iterate)
     return records
 
 
@@ -333,10 +317,8 @@ def flow_trajectory(
 ) -> Trajectory:
     """A flow's records as a `Trajectory`."""
     params = records["params"]
-    chosen = flow.choices(problem, carry.point)
-    choices = {name: Label(choice) for name, choice in chosen.items()}
     return Trajectory(
-        ts=step_times(problem, records["loss"]),
+        ts=step_times(problem, records["loss"].shape[0]),
         params=None if params is None else problem.whole(params),
         final_params=problem.whole(carry.point),
         loss=records["loss"],
@@ -344,7 +326,8 @@ def flow_trajectory(
         diagnostics=records["diagnostics"],
         last_step=carry.step,
         result=carry.result,
-        stats={**carry.stats, **flow.stats(carry.y), **choices},
+        cost=carry.cost,
+        settings=as_labels({"flow": repr(flow), **flow.choices(problem, carry.point)}),
         stride=flow.stride,
         reference=flow.reference,
     )

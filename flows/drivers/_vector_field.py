@@ -3,15 +3,15 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from .._custom_types import Data, Loss, Params, PyTree
 from .._problem import Problem, make_problem
-from .._vectors import real_dtype
+from .._vectors import scaled
 from ..optimizers import AbstractOptimizer
-from ..vector_fields import AbstractFlow, AbstractSteppedFlow
+from ..vector_fields import AbstractFlow
 from ._compatible import check_flow
+from ._solve import start_of, whole_step
 
 
 def vector_field(
@@ -24,7 +24,10 @@ def vector_field(
 ) -> Params:
     r"""Evaluate the velocity of the parameters that a flow gives to one point.
 
-    .. math:: \dot\theta = D\,\mathtt{params}(y)\, f(0, y), \qquad y = \mathtt{init}(\theta)
+    .. math:: \dot\theta = \frac1h\, D\,\mathtt{params}(y)\, \mathtt{velocity}(0, y), \qquad
+              y = \mathtt{start}(\mathtt{init}(\theta))
+
+    with ``h`` the flow time of the first step.
 
     Works under ``jit``, ``vmap`` and ``grad``. For a field to integrate yourself, see
     `flows.AbstractFlow.vector_field`.
@@ -67,8 +70,6 @@ def vector_field(
 
 @eqx.filter_jit
 def _velocity(problem: Problem, flow: AbstractFlow, params: Params) -> PyTree[Any]:
-    y = flow.init(problem, params)
-    if isinstance(flow, AbstractSteppedFlow):
-        return flow.velocity(problem, y)
-    velocity = flow.vector_field(problem)(jnp.zeros((), real_dtype(params)), y, problem.args)
-    return jax.jvp(flow.params, (y,), (velocity,))[1]
+    at = whole_step(jnp.asarray(0), params)
+    velocity = flow.method.point_velocity(flow, problem, at, start_of(problem, flow, params))
+    return scaled(1 / problem.optimizer.time_of_step(at.step), velocity)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from .._custom_types import Params, PyTree, Scalar
+from .._custom_types import Integer, Params, PyTree, Scalar
 from .._problem import Problem
 
 
@@ -14,22 +14,29 @@ class AbstractOptimizer(eqx.Module):
 
     .. math:: s_{n+1} = \Phi(s_n), \qquad \theta_n = \mathtt{params}(s_n)
 
-    One step takes the flow time `step_time`: the learning rate ``h`` for gradient descent and its
-    relatives, 1 for optimizers that have no single one. So ``n`` steps end at ``t = n h``.
+    Everything inside this library counts steps. Flow time is reported beside them: step ``n`` takes
+    `time_of_step` of it, the learning rate for gradient descent and its relatives, 1 for optimizers
+    that have none.
 
     A subclass is final: it holds hyper-parameters as array fields, and implements all of the
     abstract methods below. `flows.GradientDescent` is the shortest example.
 
     Attributes:
+        stochastic: Whether it draws random numbers, so that a run needs a key and has a law.
         references: The papers behind it, as BibTeX; none, where it is in every textbook.
     """
 
+    stochastic: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
 
-    @property
     @abc.abstractmethod
-    def step_time(self) -> Scalar:
-        """The flow time that one step takes (a scalar > 0)."""
+    def time_of_step(self, n: Integer) -> Scalar:
+        """The flow time that step ``n`` takes, from 0 on (a scalar >= 0)."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether the rule of a step depends on its number, as under a schedule."""
+        return False
 
     @abc.abstractmethod
     def init(self, params: Params) -> PyTree[Any]:

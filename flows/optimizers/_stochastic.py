@@ -1,7 +1,7 @@
 """What an optimizer that draws random numbers is."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 from .._custom_types import Array, Params, PyTree
 from ._base import AbstractOptimizer
@@ -15,6 +15,8 @@ class AbstractStochasticOptimizer(AbstractOptimizer):
     What a step draws depends on the key and the number of the step alone, so that windows, chunks,
     ``jit`` and ``vmap`` change nothing.
     """
+
+    stochastic: ClassVar[bool] = True
 
     @abc.abstractmethod
     def init(self, params: Params, key: Array | None = None) -> PyTree[Any]:

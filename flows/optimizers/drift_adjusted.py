@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._checks import positive_scalar
-from .._custom_types import Params, Scalar
+from .._custom_types import Integer, Params, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled
 from ._base import AbstractOptimizer
@@ -101,8 +101,7 @@ class DriftAdjustedDescent(AbstractOptimizer):
             (0, None),
         )
 
-    @property
-    def step_time(self) -> Scalar:
+    def time_of_step(self, n: Integer) -> Scalar:
         """1: the learning rate is another one in every step."""
         return jnp.asarray(1.0)
 

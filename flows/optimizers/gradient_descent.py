@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import positive_scalar
-from .._custom_types import Params, PyTree, Scalar
+from .._custom_types import Integer, Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled
 from ._preconditioned import AbstractPreconditionedDescent
@@ -45,8 +45,7 @@ class GradientDescent(AbstractPreconditionedDescent):
 
     learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
 
-    @property
-    def step_time(self) -> Scalar:
+    def time_of_step(self, n: Integer) -> Scalar:
         """The learning rate: one step takes the flow time ``h``."""
         return self.learning_rate
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import fraction, non_negative, positive_scalar
-from .._custom_types import Params, PyTree, Scalar
+from .._custom_types import Integer, Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import real_dtype
 from ._preconditioned import AbstractPreconditionedDescent
@@ -37,8 +37,7 @@ class _AbstractRMSProp(AbstractPreconditionedDescent):
     decay: eqx.AbstractVar[Scalar]
     eps: eqx.AbstractVar[Scalar]
 
-    @property
-    def step_time(self) -> Scalar:
+    def time_of_step(self, n: Integer) -> Scalar:
         """1: the learning rate is no time here, since steps do not shrink with the gradient."""
         return jnp.ones_like(self.learning_rate)
 

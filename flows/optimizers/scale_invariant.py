@@ -107,8 +107,7 @@ class ScaleInvariantDescent(AbstractOptimizer):
         kw_only=True,
     )
 
-    @property
-    def step_time(self) -> Scalar:
+    def time_of_step(self, n: Integer) -> Scalar:
         """1: the learning rate may be another one in every step."""
         return jnp.asarray(1.0)
 

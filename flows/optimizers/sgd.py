@@ -110,8 +110,7 @@ class SGD(AbstractStochasticOptimizer):
                 "momentum=0.9."
             )
 
-    @property
-    def step_time(self) -> Scalar:
+    def time_of_step(self, n: Integer) -> Scalar:
         """The learning rate: one step takes the flow time ``h``."""
         return self.learning_rate
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .._checks import positive_scalar
 from .._continuation import continued
-from .._custom_types import Params, Scalar
+from .._custom_types import Integer, Params, Scalar
 from .._errors import InvalidOptimizerError
 from .._problem import Problem
 from ._base import AbstractOptimizer
@@ -52,7 +52,7 @@ class StepMap(AbstractOptimizer):
     """
 
     function: Callable[[Params], Params]
-    step_time: Scalar = eqx.field(  # pyright: ignore[reportIncompatibleMethodOverride]
+    step_time: Scalar = eqx.field(
         converter=lambda time: positive_scalar(time, "step_time"), default=1.0
     )
 
@@ -62,6 +62,10 @@ class StepMap(AbstractOptimizer):
                 f"StepMap takes a function, got {self.function!r}. "
                 "Write for example flows.StepMap(lambda y: y - 0.1 * jax.grad(loss)(y), 0.1)."
             )
+
+    def time_of_step(self, n: Integer) -> Scalar:
+        """`step_time`."""
+        return self.step_time
 
     def init(self, params: Params) -> Params:
         """The parameters themselves are the state."""

@@ -1,8 +1,8 @@
 """What a run returns: trajectories, comparisons, reports, their tables and files, result codes."""
 
+from .._errors import RESULTS as RESULTS
+from .._errors import code_names as code_names
 from ._citations import citation as citation
-from ._codes import RESULTS as RESULTS
-from ._codes import code_names as code_names
 from ._comparison import Comparison as Comparison
 from ._ensemble import Ensemble as Ensemble
 from ._ensemble_comparison import EnsembleComparison as EnsembleComparison
@@ -11,3 +11,4 @@ from ._load import load as load
 from ._regime_report import RegimeReport as RegimeReport
 from ._trajectory import Label as Label
 from ._trajectory import Trajectory as Trajectory
+from ._trajectory import as_labels as as_labels

@@ -12,8 +12,8 @@ import numpy as np
 
 from .._checks import single_run
 from .._custom_types import Array, Float, Params
+from .._errors import RESULTS
 from ._archive import Record, write
-from ._codes import RESULTS
 from ._comparison_table import comparison_table
 from ._plain import plain_number
 from ._trajectory import Trajectory
@@ -120,9 +120,9 @@ class Comparison(eqx.Module):
             "max_error": errors[known].max(),
             "median_relative_error": np.median(finite) if finite.size else 0.0,
         }
-        stats = self.trajectories[name].stats
-        if "integration_error" in stats:
-            numbers["integration_error"] = np.asarray(stats["integration_error"])
+        estimate = np.asarray(self.trajectories[name].cost.integration_error)
+        if not np.any(np.isnan(estimate)):
+            numbers["integration_error"] = estimate
         return {key: plain_number(number) for key, number in numbers.items()}
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ._codes import RESULTS
+from .._errors import RESULTS
 
 
 class Ensemble(eqx.Module):

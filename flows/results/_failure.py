@@ -3,8 +3,7 @@
 from typing import Any
 
 from .._custom_types import PyTree
-from .._errors import RunFailedError
-from ._codes import RESULTS
+from .._errors import RESULTS, RunFailedError
 from ._comparison import Comparison
 from ._trajectory import Trajectory
 

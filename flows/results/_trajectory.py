@@ -13,19 +13,25 @@ import numpy as np
 
 from .._checks import single_run
 from .._custom_types import Array, Float, Integer, Params
+from .._errors import RESULTS, code_names
+from ..vector_fields.methods import Cost
 from ._archive import Record, write
-from ._codes import RESULTS, code_names
 from ._stored_trees import pack_tree, unpack_tree
 
-# Fields as they are stored: arrays; dicts of arrays and words; trees.
+# Fields as they are stored: arrays; trees; and the numbers of a cost.
 _PLAIN = ("ts", "loss", "grad_norm", "last_step")
-_TABLES = ("diagnostics", "stats")
+_COSTS = ("steps", "accepted", "rejected", "products", "integration_error")
 _TREES = ("params", "final_params")
 
 
 @jtu.register_static
 class Label(str):
     """A word among the numbers of a result: no leaf of the tree, so `jit` and `vmap` pass it."""
+
+
+def as_labels(words: Mapping[str, str]) -> dict[str, Label]:
+    """Words of a result by name."""
+    return {name: Label(word) for name, word in words.items()}
 
 
 class Trajectory(eqx.Module):
@@ -48,12 +54,10 @@ class Trajectory(eqx.Module):
             adds.
         last_step: The last step whose numbers are finite; ``steps`` after a successful run.
         result: How it ended, one of `flows.RESULTS`.
-        stats: What it cost, by name. For flows ``num_steps``, ``num_accepted_steps`` and
-            ``num_rejected_steps`` of the solver, and, where the step-size controller has
-            tolerances, ``integration_error``: an estimate of the solver's own error, in units of
-            the state (for most flows, the parameters): the sum over its accepted steps (with a
-            controller of your own, their number times its tolerance). Also what was left to the
-            flow to choose, in a word: ``curvature`` of the principal flow.
+        cost: What it took: steps of the solver, products, and an estimate of the integration
+            error; see `flows.vector_fields.methods.Cost`.
+        settings: What was run, in words: the flow with its options, and what was left to it to
+            choose, as the ``curvature`` of the principal flow.
         stride: 1, or 2 for a flow that models every second step. At the others, everything here is
             one optimizer step from where the flow was before (but for the diagnostics, which are
             the flow's own).
@@ -84,7 +88,8 @@ class Trajectory(eqx.Module):
     diagnostics: dict[str, Float[Array, "*batch points"]]
     last_step: Integer
     result: RESULTS
-    stats: dict[str, Any]
+    cost: Cost
+    settings: dict[str, Label] = eqx.field(default_factory=dict)
     stride: int = eqx.field(static=True, default=1)
     reference: str = eqx.field(static=True, default="iterates")
 
@@ -133,14 +138,17 @@ class Trajectory(eqx.Module):
         single_run(self.last_step)
         arrays = {f"{prefix}/{name}": np.asarray(getattr(self, name)) for name in _PLAIN}
         [code] = code_names(self.result)
-        packed = {"stride": self.stride, "reference": self.reference, "result": code}
-        for name in _TABLES:
-            words = {}
-            for key, value in getattr(self, name).items():
-                words[key] = str(value) if isinstance(value, str) else None
-                if words[key] is None:
-                    arrays[f"{prefix}/{name}/{key}"] = np.asarray(value)
-            packed[name] = words
+        packed: dict[str, Any] = {
+            "stride": self.stride,
+            "reference": self.reference,
+            "result": code,
+            "diagnostics": list(self.diagnostics),
+            "settings": {name: str(word) for name, word in self.settings.items()},
+        }
+        for name, values in self.diagnostics.items():
+            arrays[f"{prefix}/diagnostics/{name}"] = np.asarray(values)
+        for name in _COSTS:
+            arrays[f"{prefix}/cost/{name}"] = np.asarray(getattr(self.cost, name))
         for name in _TREES:
             packed[name], leaves = pack_tree(getattr(self, name))
             arrays |= {f"{prefix}/{name}/{place}": leaf for place, leaf in enumerate(leaves)}
@@ -156,17 +164,19 @@ class Trajectory(eqx.Module):
     ) -> Trajectory:
         """The inverse of `pack`; `like`, if not None, gives the parameters' structure."""
         fields: dict[str, Any] = {name: jnp.asarray(arrays[f"{prefix}/{name}"]) for name in _PLAIN}
-        for name in _TABLES:
-            fields[name] = {
-                key: jnp.asarray(arrays[f"{prefix}/{name}/{key}"]) if word is None else Label(word)
-                for key, word in packed[name].items()
-            }
+        fields["diagnostics"] = {
+            name: jnp.asarray(arrays[f"{prefix}/diagnostics/{name}"])
+            for name in packed["diagnostics"]
+        }
+        costs = {name: jnp.asarray(arrays[f"{prefix}/cost/{name}"]) for name in _COSTS}
         for name in _TREES:
             count = len(packed[name]["paths"])
             leaves = [arrays[f"{prefix}/{name}/{place}"] for place in range(count)]
             fields[name] = unpack_tree(packed[name], leaves, like)
         return cls(
             result=getattr(RESULTS, packed["result"]),
+            cost=Cost(**costs),
+            settings=as_labels(packed["settings"]),
             stride=packed["stride"],
             reference=packed["reference"],
             **fields,

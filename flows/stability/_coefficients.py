@@ -258,7 +258,7 @@ def _number_of_directions(k: Any, n: int) -> int:
 
 @eqx.filter_jit
 def _coefficients(problem: Problem, params: Params, k: int) -> StabilityCoefficients:
-    h = problem.optimizer.step_time.astype(real_dtype(params))
+    h = problem.optimizer.learning_rate.astype(real_dtype(params))  # pyright: ignore[reportAttributeAccessIssue]
     gradient, product = jax.linearize(problem.gradient, params)
     eigenvalues, vectors, residuals, largest = top(product, params, k)
     components = vectors.T @ ravel(gradient)

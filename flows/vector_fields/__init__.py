@@ -2,6 +2,7 @@
 
 import inspect
 
+from ..optimizers import AbstractOptimizer
 from ._base import AbstractFlow
 from ._point import AbstractPointFlow
 from ._stepped import AbstractSteppedFlow
@@ -34,3 +35,23 @@ __all__ = [
 FLOWS: tuple[type[AbstractFlow], ...] = tuple(
     kind for kind in map(globals().__getitem__, __all__) if not inspect.isabstract(kind)
 )
+
+
+def flows_for(optimizer: AbstractOptimizer) -> tuple[AbstractFlow, ...]:
+    """The flows that are models of an optimizer, with their default options.
+
+    Arguments:
+        optimizer: For example ``flows.SGD(0.1, batch_size=8)``.
+
+    Returns:
+        Those whose `AbstractFlow.refusal` has nothing against it; none, for an unknown one.
+
+    Example:
+        >>> import flows
+        >>> [flow.name for flow in flows.flows_for(flows.RMSProp(1e-3))]
+        ['CentralFlow']
+
+    References:
+        Each flow names its own: see `flows.citation`.
+    """
+    return tuple(flow for flow in (kind() for kind in FLOWS) if flow.refusal(optimizer) is None)

@@ -13,17 +13,32 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
+from .._checks import is_traced
 from .._custom_types import Array, Params, Scalar
 from .._problem import Problem
 from .._vectors import add, add_scaled, ravel, real_dtype, size, subtract
-from ..optimizers import SGD
+from ..optimizers import SGD, AbstractOptimizer
 from ..optimizers._gaussian_noise import standard_normal
 from ..optimizers._minibatches import example_losses, number_of_examples
+from ._base import AbstractFlow, unless_one_of
 
 
 def sgd(problem: Problem) -> SGD:
     """The optimizer, for the type checker."""
     return cast(SGD, problem.optimizer)
+
+
+def unless_plain(flow: AbstractFlow, optimizer: AbstractOptimizer) -> str | None:
+    """The refusal of a flow that models `SGD` without momentum or repeated batches."""
+    if not isinstance(optimizer, SGD):
+        return unless_one_of(flow, optimizer, SGD)
+    momentum = optimizer.momentum
+    if optimizer.repeats > 1 or not (is_traced(momentum) or float(momentum) == 0):
+        return (
+            f"{flow.name} models SGD without momentum and without repeated batches. Use "
+            "flows.SGD(learning_rate, ...) with momentum=0 and repeats=1."
+        )
+    return None
 
 
 def force(problem: Problem) -> Callable[[Params], Params]:

@@ -6,33 +6,33 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._custom_types import Integer, Params, PyTree, VectorField
+from .._custom_types import At, Integer, Params, PyTree, VectorField
 from .._errors import IncompatibleFlowError
 from .._problem import Problem
 from ._base import AbstractFlow
+from .methods import AbstractMethod, OwnSteps
 
 
 class AbstractSteppedFlow(AbstractFlow):
-    """A flow that makes its own steps, because its state is more than a point.
+    """A flow that makes its own steps, because its state is more than a solver can move.
 
     Attributes:
-        failures: Names of `flows.RESULTS` for what `failure` counts.
         substeps: How many substeps make one optimizer step.
     """
 
-    failures: ClassVar[tuple[str, ...]] = ()
+    method: ClassVar[AbstractMethod] = OwnSteps()
     substeps: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def advance(self, problem: Problem, y: PyTree[Any]) -> PyTree[Any]:
-        """The state one substep later."""
+    def advance(self, problem: Problem, at: At, y: PyTree[Any]) -> PyTree[Any]:
+        """The state one substep later; `status` is asked of every one."""
 
     @abc.abstractmethod
-    def velocity(self, problem: Problem, y: PyTree[Any]) -> Params:
-        """How fast the point moves, in parameters per flow time."""
+    def velocity(self, problem: Problem, at: At, y: PyTree[Any]) -> Params:
+        """How fast the point that the state stands for moves, in parameters per optimizer step."""
 
-    def failure(self, y: PyTree[Any]) -> Integer:
-        """0, or what went wrong, as a place in `failures` plus 1."""
+    def products(self, y: PyTree[Any]) -> Integer:
+        """How many Hessian-vector products the substep to a state took, if the flow counts them."""
         del y
         return jnp.zeros((), int)
 

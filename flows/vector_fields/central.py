@@ -7,15 +7,16 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import integer, one_of
-from .._custom_types import Array, Float, Integer, Params, PyTree, Scalar
-from .._errors import IncompatibleFlowError
+from .._custom_types import Array, At, Integer, Params, PyTree, Scalar
+from .._errors import RESULTS
 from .._problem import Problem
-from .._vectors import add, add_scaled, norm, ravel, real_dtype, subtract
+from .._vectors import add, add_scaled, norm, ravel, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
 from ..optimizers._references import COHEN_2025
+from ._base import unless_one_of
 from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation
 from ._stepped import AbstractSteppedFlow
 
@@ -37,9 +38,7 @@ class CentralState(eqx.Module):
         gradient: Of the loss at the centre.
         tracked: The eigenpairs of ``P^{-1/2} H P^{-1/2}`` near 2, eigenvalues in decreasing order.
         oscillation: About the centre.
-        failure: What went wrong, as a place in `CentralFlow.failures` plus 1; 0 for nothing.
-        largest_residuals: The largest of the eigenpairs' and of the complementarity problem's.
-        products: Hessian-vector products spent on eigenpairs until now.
+        status: What went wrong on the way here, if anything did.
     """
 
     params: Params
@@ -47,9 +46,7 @@ class CentralState(eqx.Module):
     gradient: Params
     tracked: TrackedEigenpairs
     oscillation: Oscillation
-    failure: Integer
-    largest_residuals: Float[Array, " 2"]
-    products: Integer
+    status: RESULTS
 
 
 class CentralFlow(AbstractSteppedFlow):
@@ -117,11 +114,6 @@ class CentralFlow(AbstractSteppedFlow):
         library's.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (
-        GradientDescent,
-        RMSProp,
-        ScalarRMSProp,
-    )
     references: ClassVar[tuple[str, ...]] = (COHEN_2025,)
     variants: ClassVar[dict[str, dict[str, Any]]] = {"central": {}}
     looks: ClassVar[dict[str, tuple[str, Any]]] = {
@@ -129,12 +121,6 @@ class CentralFlow(AbstractSteppedFlow):
         "CentralFlow(modified)": ("#882255", (0, (3, 1, 1, 1))),
     }
     reference: ClassVar[str] = "midpoint"
-    failures: ClassVar[tuple[str, ...]] = (
-        "eigenpairs_not_converged",
-        "too_many_critical_directions",
-        "sharpness_overshoot",
-        "complementarity_not_solved",
-    )
     drift: str = eqx.field(static=True, default="gradient")
     substeps: int = eqx.field(static=True, default=4)
     size: int = eqx.field(static=True, default=8)
@@ -151,28 +137,25 @@ class CentralFlow(AbstractSteppedFlow):
         """`CentralFlow`, and the drift where it is modified."""
         return "CentralFlow" if self.drift == "gradient" else "CentralFlow(modified)"
 
-    @property
-    def stride(self) -> int:
-        """1."""
-        return 1
-
-    def check(self, optimizer: AbstractOptimizer) -> None:
-        """Refuse the modified drift for an optimizer whose drift it is not."""
-        if self.drift == "modified" and not isinstance(optimizer, GradientDescent):
-            raise IncompatibleFlowError(
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Other optimizers; and the modified drift for one whose drift it is not."""
+        refused = unless_one_of(self, optimizer, GradientDescent, RMSProp, ScalarRMSProp)
+        if not refused and self.drift == "modified" and not isinstance(optimizer, GradientDescent):
+            return (
                 'drift="modified" is the second-order drift of gradient descent, not of '
                 f"{type(optimizer).__name__}. Leave it out, or use flows.GradientDescent."
             )
+        return refused
 
-    def init(self, problem: Problem, params: Params) -> CentralState:
+    def start(self, problem: Problem, state: PyTree[Any], at: At) -> CentralState:
         """The point, with eigenpairs from random vectors."""
+        params = problem.optimizer.params(state)
         squares = jtu.tree_map(jnp.square, problem.gradient(params))
         metric = Metric(problem, params, optimizer_of(problem).first_moment(squares))
         tracked = start_tracking(metric.matvec, params, self.size, _EDGE)
-        none = jnp.zeros(2, real_dtype(params))
-        return self._state(problem, metric, tracked, none, jnp.zeros((), int))
+        return self._state(problem, metric, tracked)
 
-    def advance(self, problem: Problem, y: CentralState) -> CentralState:
+    def advance(self, problem: Problem, at: At, y: CentralState) -> CentralState:
         """One substep of Euler's."""
         dt = 1 / self.substeps
         squares = mean_squares(y.gradient, y.oscillation)
@@ -181,37 +164,36 @@ class CentralFlow(AbstractSteppedFlow):
         moment = jtu.tree_map(lambda nu, r: nu + dt * r, y.moment, rate)
         metric = Metric(problem, params, moment)
         tracked = track(metric.matvec, y.tracked, _EDGE)
-        return self._state(problem, metric, tracked, y.largest_residuals, y.products)
+        return self._state(problem, metric, tracked)
 
-    def velocity(self, problem: Problem, y: CentralState) -> Params:
-        """``d theta / dt``, in parameters per flow time."""
-        h = problem.optimizer.step_time
-        return jtu.tree_map(lambda v: v / h.astype(v.dtype), self._step(problem, y))
+    def velocity(self, problem: Problem, at: At, y: CentralState) -> Params:
+        """Of the centre, in parameters per step."""
+        return self._step(problem, y)
 
-    def params(self, y: CentralState) -> Params:
+    def params(self, problem: Problem, at: At, y: CentralState) -> Params:
         """The centre."""
         return y.params
 
-    def failure(self, y: CentralState) -> Integer:
+    def status(self, problem: Problem, at: At, y: CentralState) -> RESULTS:
         """What went wrong on the way to this state."""
-        return y.failure
+        return y.status
 
-    def stats(self, y: CentralState) -> dict[str, Scalar]:
-        """The largest residuals met, and the products spent on eigenpairs."""
-        eigenpairs, complementarity = y.largest_residuals
-        return {
-            "eigenpair_residual": eigenpairs,
-            "complementarity_residual": complementarity,
-            "hessian_vector_products": y.products,
-        }
+    def products(self, y: CentralState) -> Integer:
+        """Those that following the eigenpairs took."""
+        return y.tracked.matvecs
 
-    def diagnostics(self, problem: Problem, y: CentralState) -> dict[str, Array]:
-        """The predictions, and what they rest on."""
+    def report(
+        self, problem: Problem, at: At, y: CentralState, iterate: Params | None = None
+    ) -> dict[str, Array]:
+        """The predictions, and what they rest on; and what an iterate has of them.
+
+        That is ``(u_i^T P (theta_n - theta))^2`` along the critical directions.
+        """
         z, X = y.tracked.values, y.oscillation.covariance
         variances, (sizes, _) = jnp.diagonal(X), symmetric_eigen(X)
         mean = mean_squares(y.gradient, y.oscillation)
         squares = jtu.tree_leaves(mean)
-        return {
+        numbers = {
             **({"predicted_squared_gradient": ravel(mean)} if self.squares else {}),
             "predicted_loss": problem.value(y.params) + jnp.sum(z * variances) / 2,
             "predicted_grad_norm": jnp.sqrt(sum(map(jnp.sum, squares), start=jnp.zeros_like(z[0]))),
@@ -221,13 +203,12 @@ class CentralFlow(AbstractSteppedFlow):
             "eigenpair_residual": _eigenpair_residual(y.tracked),
             "complementarity_residual": y.oscillation.residual,
         }
-
-    def measured(self, problem: Problem, y: CentralState, iterate: Params) -> dict[str, Array]:
-        """``(u_i^T P (theta_n - theta))^2`` along the critical directions."""
+        if iterate is None:
+            return numbers
         P = optimizer_of(problem).preconditioner(y.moment, y.params)
         deviation = jtu.tree_map(lambda p, a, b: (p * (a - b))[None], P, iterate, y.params)
         along = inner_products(y.oscillation.directions, deviation)
-        return {"measured_squares": along[:, 0] ** 2}
+        return {**numbers, "measured_squares": along[:, 0] ** 2}
 
     def _step(self, problem: Problem, y: CentralState) -> Params:
         """How the centre changes in a step."""
@@ -248,42 +229,24 @@ class CentralFlow(AbstractSteppedFlow):
         step = jtu.tree_map(lambda g, p: g / p, subtract(gradient, critical), metric.P)
         return add_scaled(gradient, 0.5, metric.hessian(step))
 
-    def _state(
-        self,
-        problem: Problem,
-        metric: Metric,
-        tracked: TrackedEigenpairs,
-        largest_residuals: Array,
-        products: Integer,
-    ) -> CentralState:
+    def _state(self, problem: Problem, metric: Metric, tracked: TrackedEigenpairs) -> CentralState:
         """The state at a point: find the oscillation, and look whether all is well."""
 
         def drift(directions: Params) -> Params:
             return self._drift(metric, directions)
 
         found = oscillation(problem, metric, tracked, drift, 1 / self.substeps)
-        residuals = jnp.stack([_eigenpair_residual(tracked), found.residual])
-        wrong = jnp.stack(
-            [
-                ~tracked.converged,
-                ~tracked.complete,
-                tracked.values[0] > _EDGE + _OVERSHOOT,
-                ~found.solved,
-            ]
-        )
         # A loss that is not a number is for the driver to report; far out its gradient may be one.
         finite = jnp.isfinite(norm(metric.gradient)) & jnp.isfinite(norm(metric.params))
-        failed = jnp.any(wrong) & finite
-        return CentralState(
-            metric.params,
-            metric.moment,
-            metric.gradient,
-            tracked,
-            found,
-            jnp.where(failed, 1 + jnp.argmax(wrong), 0),
-            jnp.maximum(largest_residuals, residuals),
-            products + tracked.matvecs,
-        )
+        status = RESULTS.successful
+        for wrong, why in (  # the last one that holds counts
+            (~found.solved, RESULTS.complementarity_not_solved),
+            (tracked.values[0] > _EDGE + _OVERSHOOT, RESULTS.sharpness_overshoot),
+            (~tracked.complete, RESULTS.too_many_critical_directions),
+            (~tracked.converged, RESULTS.eigenpairs_not_converged),
+        ):
+            status = RESULTS.where(wrong & finite, why, status)
+        return CentralState(metric.params, metric.moment, metric.gradient, tracked, found, status)
 
 
 def _eigenpair_residual(tracked: TrackedEigenpairs) -> Scalar:

@@ -2,11 +2,12 @@
 
 from typing import Any, ClassVar
 
-from .._custom_types import Params, VectorField
+from .._custom_types import At, Params
 from .._problem import Problem
 from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ..optimizers._references import HAIRER_2006
+from ._base import descent, unless_one_of
 from ._point import AbstractPointFlow
 
 
@@ -40,7 +41,6 @@ class GradientFlow(AbstractPointFlow):
         IX, for the order; gradient descent is Euler's method for this flow.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
     references: ClassVar[tuple[str, ...]] = (HAIRER_2006,)
     variants: ClassVar[dict[str, dict[str, Any]]] = {"gradient": {}}
     looks: ClassVar[dict[str, tuple[str, Any]]] = {
@@ -52,11 +52,10 @@ class GradientFlow(AbstractPointFlow):
         """`GradientFlow`."""
         return "GradientFlow"
 
-    def vector_field(self, problem: Problem) -> VectorField:
-        """``-g``."""
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Any other than `GradientDescent`."""
+        return unless_one_of(self, optimizer, GradientDescent)
 
-        def field(t: Any, y: Params, args: Any) -> Params:
-            del t, args
-            return scaled(-1.0, problem.gradient(y))
-
-        return field
+    def velocity(self, problem: Problem, at: At, y: Params) -> Params:
+        """``-h g``."""
+        return scaled(-descent(problem).learning_rate, problem.gradient(y))

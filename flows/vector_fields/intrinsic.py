@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import integer
-from .._custom_types import Array, Params, PyTree, Scalar, VectorField
-from .._errors import IncompatibleFlowError
+from .._custom_types import Array, At, Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled, norm, real_dtype, scaled
 from ..optimizers import SGD, AbstractOptimizer
@@ -17,9 +16,8 @@ from ..optimizers._drift import direction
 from ..optimizers._invariance import require
 from ..optimizers._minibatches import number_of_examples, on_examples
 from ..optimizers._references import LI_2020
-from ._gradient_noise import batch_factor, draw, noise, sgd
+from ._gradient_noise import batch_factor, draw, noise, sgd, unless_plain
 from ._stochastic import AbstractStochasticFlow
-from .stochastic import require_plain
 
 # How many gradients of single examples are held at a time.
 _CHUNK = 64
@@ -86,7 +84,6 @@ class IntrinsicFlow(AbstractStochasticFlow):
         Z. Li, K. Lyu, S. Arora (2020), arXiv:2010.02916.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
     references: ClassVar[tuple[str, ...]] = (LI_2020,)
     looks: ClassVar[dict[str, tuple[str, Any]]] = {
         "IntrinsicFlow": ("#5E3C99", "-"),
@@ -101,58 +98,50 @@ class IntrinsicFlow(AbstractStochasticFlow):
         """`IntrinsicFlow`."""
         return "IntrinsicFlow"
 
-    @property
-    def stride(self) -> int:
-        """Every iterate is modelled."""
-        return 1
-
-    def check(self, optimizer: AbstractOptimizer) -> None:
-        """Raise an `IncompatibleFlowError` unless noise comes from independent batches alone."""
-        require_plain(self.name, optimizer)
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Unless noise comes from independent batches alone."""
+        refused = unless_plain(self, optimizer)
+        if refused:
+            return refused
         assert isinstance(optimizer, SGD)
         if not optimizer.independent or optimizer.noise is not None:
-            raise IncompatibleFlowError(
+            return (
                 f"{self.name} models the noise of independent batches, which is that of the "
                 "direction over the norm. Use flows.SGD(..., batch_size=...) with noise=None and "
                 'sampling "replacement" or "no replacement", or flows.StochasticModifiedFlow(1).'
             )
+        return None
 
-    def start(self, problem: Problem, params: Params) -> None:
+    def check(self, problem: Problem, params: Params) -> None:
         """Raise a `NotScaleInvariantError` unless the loss is, or that of the first example."""
         # Of all examples together it may cancel, and then there would be rounding errors to judge.
         batches = sgd(problem).batch_size is not None
         require(on_examples(problem, jnp.arange(1)) if batches else problem, params)
 
-    def init(self, problem: Problem, params: Params) -> IntrinsicState:
+    def start(self, problem: Problem, state: PyTree[Any], at: At) -> IntrinsicState:
         """Direction and norm of the parameters."""
-        del problem
-        unit, length = direction(params)
+        unit, length = direction(problem.optimizer.params(state))
         return IntrinsicState(unit, 2 * jnp.log(length))
 
-    def vector_field(self, problem: Problem) -> VectorField:
+    def velocity(self, problem: Problem, at: At, y: IntrinsicState) -> IntrinsicState:
         """The drift; in the direction, of first degree in the length of the ray."""
         optimizer = sgd(problem)
+        length, unit = _split(y.ray)
+        dtype = y.log_square.dtype
+        h, decay = (x.astype(dtype) for x in (optimizer.learning_rate, optimizer.weight_decay))
+        shrinking = jnp.exp(-y.log_square)
+        spread = h**2 * covariance_trace(problem, unit) * shrinking**2
+        towards = scaled(-h * length * shrinking, problem.gradient(unit))
+        return IntrinsicState(add_scaled(towards, -spread / 2, y.ray), -2 * h * decay + spread)
 
-        def field(t: Any, y: IntrinsicState, args: Any) -> IntrinsicState:
-            del t, args
-            length, unit = _split(y.ray)
-            dtype = y.log_square.dtype
-            h, decay = (x.astype(dtype) for x in (optimizer.learning_rate, optimizer.weight_decay))
-            shrinking = jnp.exp(-y.log_square)
-            spread = h * covariance_trace(problem, unit) * shrinking**2
-            towards = scaled(-length * shrinking, problem.gradient(unit))
-            return IntrinsicState(add_scaled(towards, -spread / 2, y.ray), -2 * decay + spread)
-
-        return field
-
-    def draw(self, problem: Problem, y: IntrinsicState, key: Array) -> PyTree[Array]:
+    def draw(self, problem: Problem, at: At, y: IntrinsicState, key: Array) -> PyTree[Array]:
         """One number for each example."""
         return draw(problem, y.ray, key)
 
     def diffusion(
-        self, problem: Problem, y: IntrinsicState, draws: PyTree[Array]
+        self, problem: Problem, at: At, y: IntrinsicState, draws: PyTree[Array]
     ) -> IntrinsicState:
-        """``sqrt(h) / |w|^2 Sigma_u^(1/2)`` times the draws, and nothing for the norm.
+        """``h / |w|^2 Sigma_u^(1/2)`` times the draws, and nothing for the norm.
 
         With the norm at the middle of the substep, from its own law: at the start of the substep
         it would be off to first order, and all of the noise with it.
@@ -169,15 +158,17 @@ class IntrinsicFlow(AbstractStochasticFlow):
         # log(e^-x |w|^4 + growth), where neither over- nor underflows.
         kept = 2 * y.log_square - x
         log_fourth = kept + jnp.log1p(growth * jnp.exp(-kept))
-        scale = jnp.sqrt(h) * jnp.exp(-log_fourth / 2) * length
+        scale = h * jnp.exp(-log_fourth / 2) * length
         noisy = scaled(scale, noise(problem, unit, draws))
         return IntrinsicState(noisy, jnp.zeros_like(y.log_square))
 
-    def params(self, y: IntrinsicState) -> Params:
+    def params(self, problem: Problem, at: At, y: IntrinsicState) -> Params:
         """``|w| u``."""
         return scaled(jnp.exp(y.log_square / 2), _split(y.ray)[1])
 
-    def diagnostics(self, problem: Problem, y: IntrinsicState) -> dict[str, Array]:
+    def report(
+        self, problem: Problem, at: At, y: IntrinsicState, iterate: Params | None = None
+    ) -> dict[str, Array]:
         """The norm and the effective learning rate."""
         h = sgd(problem).learning_rate.astype(y.log_square.dtype)
         return {

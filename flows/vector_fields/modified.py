@@ -6,11 +6,12 @@ import equinox as eqx
 import jax
 
 from .._checks import one_of
-from .._custom_types import Params, VectorField
+from .._custom_types import At, Params
 from .._problem import Problem
 from .._vectors import add_scaled, combination, scaled
 from ..optimizers import AbstractOptimizer, GradientDescent
 from ..optimizers._references import HAIRER_2006
+from ._base import descent, unless_one_of
 from ._point import AbstractPointFlow
 
 _ORDERS = (2, 3, 4, 5)
@@ -75,7 +76,6 @@ class ModifiedFlow(AbstractPointFlow):
         Integration, 2nd ed. (2006), section IX.1; T. Miyagawa (2022), arXiv:2210.15898.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
     references: ClassVar[tuple[str, ...]] = (
         HAIRER_2006,
         BARRETT_2021,
@@ -102,19 +102,18 @@ class ModifiedFlow(AbstractPointFlow):
         """`ModifiedFlow(2)`, and so on."""
         return f"ModifiedFlow({self.order})"
 
-    def vector_field(self, problem: Problem) -> VectorField:
-        """``-(g + h ... + h^2 ... )`` up to the order."""
-        h = problem.optimizer.step_time
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Any other than `GradientDescent`."""
+        return unless_one_of(self, optimizer, GradientDescent)
 
-        def field(t: Any, y: Params, args: Any) -> Params:
-            del t, args
-            terms = _terms(problem, y, self.order)
-            velocity = terms.pop()
-            while terms:  # Horner's rule
-                velocity = add_scaled(terms.pop(), h, velocity)
-            return scaled(-1.0, velocity)
-
-        return field
+    def velocity(self, problem: Problem, at: At, y: Params) -> Params:
+        """``-h (g + h ... + h^2 ... )`` up to the order."""
+        h = descent(problem).learning_rate
+        terms = _terms(problem, y, self.order)
+        velocity = terms.pop()
+        while terms:  # Horner's rule
+            velocity = add_scaled(terms.pop(), h, velocity)
+        return scaled(-h, velocity)
 
 
 def _terms(problem: Problem, y: Params, order: int) -> list[Params]:

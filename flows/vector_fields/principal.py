@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import one_of
-from .._custom_types import Params, PyTree, Scalar, VectorField
-from .._errors import IncompatibleFlowError
+from .._custom_types import At, Params, PyTree, Scalar
 from .._problem import Problem
 from .._vectors import add_scaled, norm, scaled, size
 from ..curvature import (
@@ -27,7 +26,7 @@ from ..curvature.hessian import scaled_hessian
 from ..curvature.spectral_functions import BRANCHES
 from ..optimizers import AbstractOptimizer, GradientDescent, StepMap
 from ..optimizers._references import ROSCA_2023
-from ._base import AbstractFlow
+from ._base import AbstractFlow, descent, unless_one_of
 from ._complex_state import ComplexState, join, split
 
 _CORRECTIONS = (None, "third-order", "cubic")
@@ -110,7 +109,7 @@ class PrincipalFlow(AbstractFlow):
         correction: None; ``"third-order"`` to add ``-(h^2/12) D^3E[g, g]``: one step then
             differs by ``O(h^4)``, and quadratics are still exact; or ``"cubic"``, above.
         curvature: ``flows.Dense()``, ``flows.Krylov(...)``, or ``"auto"``: the first for up to 64
-            parameters. ``Trajectory.stats["curvature"]`` says which.
+            parameters. ``Trajectory.settings["curvature"]`` says which.
 
     Raises:
         InvalidOptionError: If an attribute is none of the above.
@@ -138,7 +137,6 @@ class PrincipalFlow(AbstractFlow):
         and the cubic term are this library's.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent, StepMap)
     references: ClassVar[tuple[str, ...]] = (ROSCA_2023,)
     variants: ClassVar[dict[str, dict[str, Any]]] = {
         "principal": {},
@@ -178,42 +176,40 @@ class PrincipalFlow(AbstractFlow):
         """2 for the real branch, which loses the sign of an oscillation; otherwise 1."""
         return 2 if self.branch == "real" else 1
 
-    def check(self, optimizer: AbstractOptimizer) -> None:
-        """Refuse what needs a Hessian, for a map that has none."""
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Other optimizers; and for a map that has no Hessian what needs one."""
         if not isinstance(optimizer, StepMap):
-            return
+            return unless_one_of(self, optimizer, GradientDescent, StepMap)
         if self.correction is not None:
-            raise IncompatibleFlowError(
+            return (
                 f"correction={self.correction!r} is a term of gradient descent's modified "
                 "equation, not of a StepMap's. Leave it out, or use flows.GradientDescent."
             )
         if not (self.curvature == "auto" or isinstance(self.curvature, Dense)):
-            raise IncompatibleFlowError(
+            return (
                 f"curvature={self.curvature} is for symmetric Hessians; the derivative of a "
                 "StepMap is a general matrix. Leave it out, or use flows.GradientDescent."
             )
+        return None
 
-    def init(self, problem: Problem, params: Params) -> PyTree[Any]:
+    def start(self, problem: Problem, state: PyTree[Any], at: At) -> PyTree[Any]:
         """The parameters; with zero imaginary parts, unless the branch is real."""
-        del problem
+        params = problem.optimizer.params(state)
         if self.branch == "real":
             return params
         return ComplexState(params, jtu.tree_map(jnp.zeros_like, params))
 
-    def vector_field(self, problem: Problem) -> VectorField:
+    def velocity(self, problem: Problem, at: At, y: PyTree[Any]) -> PyTree[Any]:
         """The field, in real arithmetic at real points."""
+        return self._at(y, ft.partial(self._velocity, problem))
 
-        def field(t: Any, y: PyTree[Any], args: Any) -> PyTree[Any]:
-            del t, args
-            return self._at(y, ft.partial(self._velocity, problem))
-
-        return field
-
-    def params(self, y: PyTree[Any]) -> Params:
+    def params(self, problem: Problem, at: At, y: PyTree[Any]) -> Params:
         """The point, complex unless the branch is real."""
         return y if self.branch == "real" else join(y)
 
-    def diagnostics(self, problem: Problem, y: PyTree[Any]) -> dict[str, Scalar]:
+    def report(
+        self, problem: Problem, at: At, y: PyTree[Any], iterate: Params | None = None
+    ) -> dict[str, Scalar]:
         """``|Im theta|``, the extremes of the spectrum, and the error of the field."""
         spectrum = self._at(y, ft.partial(self._spectrum, problem))
         if self.branch == "real":
@@ -233,6 +229,8 @@ class PrincipalFlow(AbstractFlow):
     def _velocity(self, problem: Problem, params: Params) -> PyTree[Any]:
         image = self._image(problem, params)
         velocity = image.value
+        if not isinstance(problem.optimizer, StepMap):
+            velocity = scaled(descent(problem).learning_rate, velocity)
         if isinstance(image, CubicImage):
             resonant = image.resonance_distance < _RESONANT
             velocity = jtu.tree_map(lambda v: jnp.where(resonant, jnp.nan, v), velocity)
@@ -253,8 +251,8 @@ class PrincipalFlow(AbstractFlow):
         """``alpha(h H) g``, with the correction if there is one."""
         if isinstance(problem.optimizer, StepMap):
             return step_map_velocity(self.branch, problem, params)
-        h = problem.optimizer.step_time
-        gradient, matvec = scaled_hessian(problem, params)
+        h = descent(problem).learning_rate
+        gradient, matvec = scaled_hessian(problem, h, params)
         curvature = self._curvature(problem, params)
 
         def third(v: Params, w: Params) -> Params:

@@ -4,15 +4,13 @@ from typing import Any, ClassVar
 
 import jax
 
-from .._custom_types import Params, VectorField
-from .._errors import IncompatibleFlowError
+from .._custom_types import At, Params
 from .._problem import Problem
 from .._vectors import add_scaled, scaled
 from ..optimizers import SGD, AbstractOptimizer
 from ..optimizers._minibatches import number_of_examples
-from ._gradient_noise import force, sgd, trace_gradient
+from ._gradient_noise import force, sgd, trace_gradient, unless_plain
 from ._point import AbstractPointFlow
-from .stochastic import require_plain
 
 SMITH_2021 = """@inproceedings{smith2021origin,
   author        = {Smith, Samuel L. and Dherin, Benoit and Barrett, David G. T. and De, Soham},
@@ -58,7 +56,6 @@ class ReshufflingFlow(AbstractPointFlow):
         S. L. Smith, B. Dherin, D. G. T. Barrett, S. De (2021), arXiv:2101.12176.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
     references: ClassVar[tuple[str, ...]] = (SMITH_2021,)
     looks: ClassVar[dict[str, tuple[str, Any]]] = {
         "ReshufflingFlow": ("#D55E00", "-"),
@@ -69,33 +66,31 @@ class ReshufflingFlow(AbstractPointFlow):
         """`ReshufflingFlow`."""
         return "ReshufflingFlow"
 
-    def check(self, optimizer: AbstractOptimizer) -> None:
-        """Raise an `IncompatibleFlowError` unless epochs are shuffled, and nothing else is."""
-        require_plain(self.name, optimizer)
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Unless epochs are shuffled, and nothing else is."""
+        refused = unless_plain(self, optimizer)
+        if refused:
+            return refused
+        assert isinstance(optimizer, SGD)
         shuffled = (
-            isinstance(optimizer, SGD)
-            and optimizer.noise is None
+            optimizer.noise is None
             and optimizer.batch_size is not None
             and optimizer.sampling == "reshuffling"
         )
         if not shuffled:
-            raise IncompatibleFlowError(
+            return (
                 f"{self.name} models epochs in random order and no other noise. Write for example "
                 'flows.SGD(0.1, batch_size=8, sampling="reshuffling"); for independent batches '
                 "use flows.StochasticModifiedFlow."
             )
+        return None
 
-    def vector_field(self, problem: Problem) -> VectorField:
-        """``-(g + (h/2) (H g + c/2 grad tr Sigma_1))``, weight decay in ``g`` and ``H``."""
-        h = problem.optimizer.step_time
+    def velocity(self, problem: Problem, at: At, y: Params) -> Params:
+        """``-h (g + (h/2) (H g + c/2 grad tr Sigma_1))``, weight decay in ``g`` and ``H``."""
+        h = sgd(problem).learning_rate
         n = number_of_examples(problem.args)
         b = sgd(problem).batch_size or n
         factor = (n - b) / (b * (n - 1)) if n > 1 else 0.0
-
-        def field(t: Any, y: Params, args: Any) -> Params:
-            del t, args
-            g, product = jax.linearize(force(problem), y)
-            correction = add_scaled(product(g), factor, trace_gradient(problem, y))
-            return scaled(-1.0, add_scaled(g, h / 2, correction))
-
-        return field
+        g, product = jax.linearize(force(problem), y)
+        correction = add_scaled(product(g), factor, trace_gradient(problem, y))
+        return scaled(-h, add_scaled(g, h / 2, correction))

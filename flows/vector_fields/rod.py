@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._custom_types import Array, Params
+from .._custom_types import Array, At, Params, PyTree
 from .._errors import InvalidOptionError
 from .._problem import Problem
 from .._vectors import add, add_scaled, norm, scaled, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import combined, inner_products
 from ..optimizers import AbstractOptimizer, GradientDescent
+from ._base import descent, unless_one_of
 from ._stepped import AbstractSteppedFlow
 
 REGIS_2026 = """@misc{regis2026rod,
@@ -88,7 +89,6 @@ class RodFlow(AbstractSteppedFlow):
         stability (2026), arXiv:2602.01480.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (GradientDescent,)
     references: ClassVar[tuple[str, ...]] = (REGIS_2026,)
     variants: ClassVar[dict[str, dict[str, Any]]] = {"rod": {}}
     looks: ClassVar[dict[str, tuple[str, Any]]] = {
@@ -110,19 +110,19 @@ class RodFlow(AbstractSteppedFlow):
         """`RodFlow`."""
         return "RodFlow"
 
-    @property
-    def stride(self) -> int:
-        """1."""
-        return 1
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Any other than `GradientDescent`."""
+        return unless_one_of(self, optimizer, GradientDescent)
 
-    def init(self, problem: Problem, params: Params) -> RodState:
+    def start(self, problem: Problem, state: PyTree[Any], at: At) -> RodState:
         """Between the point and the next iterate."""
-        half = scaled(-problem.optimizer.step_time / 2, problem.gradient(params))
+        params = problem.optimizer.params(state)
+        half = scaled(-descent(problem).learning_rate / 2, problem.gradient(params))
         return RodState(add(params, half), half)
 
-    def advance(self, problem: Problem, y: RodState) -> RodState:
+    def advance(self, problem: Problem, at: At, y: RodState) -> RodState:
         """One substep of Euler's."""
-        dt, h = 1 / self.substeps, problem.optimizer.step_time
+        dt, h = 1 / self.substeps, descent(problem).learning_rate
         step, (above, below) = self._step(problem, y)
         parts = [scaled((1 - 2 * dt) ** 0.5, y.half)]
         parts += [scaled(h * dt**0.5 / 2, gradient) for gradient in (above, below)]
@@ -134,34 +134,35 @@ class RodFlow(AbstractSteppedFlow):
         half = jtu.tree_map(lambda leaf: leaf[0], combined(leading[None], rows))
         return RodState(add_scaled(y.centre, dt, step), half)
 
-    def velocity(self, problem: Problem, y: RodState) -> Params:
-        """Of the centre, in parameters per flow time."""
-        return scaled(1 / problem.optimizer.step_time, self._step(problem, y)[0])
+    def velocity(self, problem: Problem, at: At, y: RodState) -> Params:
+        """Of the centre, in parameters per step."""
+        return self._step(problem, y)[0]
 
-    def params(self, y: RodState) -> Params:
+    def params(self, problem: Problem, at: At, y: RodState) -> Params:
         """The centre."""
         return y.centre
 
-    def diagnostics(self, problem: Problem, y: RodState) -> dict[str, Array]:
-        """What it predicts."""
+    def report(
+        self, problem: Problem, at: At, y: RodState, iterate: Params | None = None
+    ) -> dict[str, Array]:
+        """What it predicts; and how far an iterate is from the centre along the rod."""
         ends = add(y.centre, y.half), subtract(y.centre, y.half)
-        return {
+        length = norm(y.half)
+        predicted = {
             "predicted_loss": (problem.value(ends[0]) + problem.value(ends[1])) / 2,
-            "amplitude": norm(y.half),
+            "amplitude": length,
         }
-
-    def measured(self, problem: Problem, y: RodState, iterate: Params) -> dict[str, Array]:
-        """How far the iterate is from the centre along the rod."""
+        if iterate is None:
+            return predicted
         one, other = (
             jtu.tree_map(lambda leaf: leaf[None], v) for v in (y.half, subtract(iterate, y.centre))
         )
-        length = norm(y.half)
         along = jnp.abs(inner_products(one, other)[0, 0])
-        return {"measured_amplitude": along / jnp.where(length > 0, length, 1)}
+        return {**predicted, "measured_amplitude": along / jnp.where(length > 0, length, 1)}
 
     def _step(self, problem: Problem, y: RodState) -> tuple[Params, tuple[Params, Params]]:
         """How the centre changes in a step, and the gradients at both ends."""
-        h = problem.optimizer.step_time
+        h = descent(problem).learning_rate
         above, product_above = jax.linearize(problem.gradient, add(y.centre, y.half))
         below, product_below = jax.linearize(problem.gradient, subtract(y.centre, y.half))
         both = add(above, below)

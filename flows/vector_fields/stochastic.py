@@ -6,17 +6,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._checks import integer, is_traced, one_of
-from .._custom_types import Array, Integer, Params, PyTree, VectorField
-from .._errors import IncompatibleFlowError
+from .._checks import integer, one_of
+from .._custom_types import Array, At, Params, PyTree
+from .._errors import RESULTS, IncompatibleFlowError
 from .._problem import Problem
 from .._vectors import add_scaled, ravel, real_dtype, scaled, size, unravel
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.hessian import matrix_of
 from ..curvature.spectral_functions import alpha
-from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers import AbstractOptimizer
 from ..optimizers._gaussian_noise import standard_normal
-from ._gradient_noise import covariance, draw, force, noise
+from ._gradient_noise import covariance, draw, force, noise, sgd, unless_plain
 from ._point import AbstractPointFlow
 from ._stochastic import AbstractStochasticFlow
 
@@ -96,7 +96,6 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
         one: X. Li, Z. Shen, L. Zhang, N. He (2024), arXiv:2405.18373.
     """
 
-    models: ClassVar[tuple[type[AbstractOptimizer], ...]] = (SGD,)
     references: ClassVar[tuple[str, ...]] = (
         LI_2017,
         LI_2024,
@@ -106,7 +105,6 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
         "StochasticModifiedFlow(2)": ("#E69F00", (0, (2, 1))),
         "StochasticModifiedFlow(principal)": ("#009E73", (0, (4, 1.2, 1, 1.2))),
     }
-    failures: ClassVar[tuple[str, ...]] = ("sharpness_beyond_one", "no_real_diffusion")
     order: int | str = eqx.field(static=True, default=1)
     substeps: int = eqx.field(static=True, default=8)
 
@@ -119,16 +117,17 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
         """`StochasticModifiedFlow(1)`, and so on."""
         return f"StochasticModifiedFlow({self.order})"
 
-    def check(self, optimizer: AbstractOptimizer) -> None:
-        """Raise an `IncompatibleFlowError` unless steps are independent and without momentum."""
-        require_plain(self.name, optimizer)
-        if not optimizer.independent:  # pyright: ignore[reportAttributeAccessIssue]
-            raise IncompatibleFlowError(
+    def refusal(self, optimizer: AbstractOptimizer) -> str | None:
+        """Unless steps are independent and without momentum."""
+        refused = unless_plain(self, optimizer)
+        if refused is None and not optimizer.independent:  # pyright: ignore[reportAttributeAccessIssue]
+            return (
                 f"{self.name} models independent batches, but those of an epoch are not. Use "
                 'flows.ReshufflingFlow, or SGD(..., sampling="no replacement").'
             )
+        return refused
 
-    def start(self, problem: Problem, params: Params) -> None:
+    def check(self, problem: Problem, params: Params) -> None:
         """Raise an `IncompatibleFlowError` where there are too many parameters."""
         if self.order == "principal" and size(params) > _DENSE_LIMIT:
             raise IncompatibleFlowError(
@@ -136,58 +135,53 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
                 f"{size(params)}. Use flows.StochasticModifiedFlow(2)."
             )
 
-    def vector_field(self, problem: Problem) -> VectorField:
+    def velocity(self, problem: Problem, at: At, y: Params) -> Params:
         """The drift."""
-        h = problem.optimizer.step_time
+        h = sgd(problem).learning_rate
+        if self.order == 1:
+            return scaled(-h, force(problem)(y))
+        g, product = jax.linearize(force(problem), y)
+        if self.order == 2:
+            return scaled(-h, add_scaled(g, h / 2, product(g)))
+        values, vectors = symmetric_eigen(matrix_of(product, y))
+        h = h.astype(values.dtype)
+        factors = h * alpha(_below_one(h * values), "real")
+        return unravel(vectors @ (factors * (vectors.T @ ravel(g))), y)
 
-        def field(t: Any, y: Params, args: Any) -> Params:
-            del t, args
-            if self.order == 1:
-                return scaled(-1.0, force(problem)(y))
-            g, product = jax.linearize(force(problem), y)
-            if self.order == 2:
-                return scaled(-1.0, add_scaled(g, h / 2, product(g)))
-            values, vectors = symmetric_eigen(matrix_of(product, y))
-            factors = alpha(_below_one(h.astype(values.dtype) * values), "real")
-            return unravel(vectors @ (factors * (vectors.T @ ravel(g))), y)
-
-        return field
-
-    def draw(self, problem: Problem, y: Params, key: Array) -> PyTree[Array]:
+    def draw(self, problem: Problem, at: At, y: Params, key: Array) -> PyTree[Array]:
         """One number for each example and parameter; for the principal flow, each parameter."""
         return standard_normal(key, y) if self.order == "principal" else draw(problem, y, key)
 
-    def diffusion(self, problem: Problem, y: Params, draws: PyTree[Array]) -> Params:
-        """``sqrt(h) Sigma^(1/2)``, or ``D``, times the draws."""
+    def diffusion(self, problem: Problem, at: At, y: Params, draws: PyTree[Array]) -> Params:
+        """``h Sigma^(1/2)``, or ``sqrt(h) D``, times the draws."""
+        h = sgd(problem).learning_rate
         if self.order != "principal":
-            return scaled(jnp.sqrt(problem.optimizer.step_time), noise(problem, y, draws))
+            return scaled(h, noise(problem, y, draws))
         vectors, variances, axes = _principal_diffusion(problem, y)
         largest = jnp.max(jnp.abs(variances))
         rounding = _ROUNDING * float(jnp.finfo(variances.dtype).eps)
         real = variances >= -rounding * largest
-        roots = jnp.sqrt(jnp.where(real, jnp.maximum(variances, 0), jnp.nan))
+        roots = jnp.sqrt(h.astype(variances.dtype)) * jnp.sqrt(
+            jnp.where(real, jnp.maximum(variances, 0), jnp.nan)
+        )
         return unravel(vectors @ (axes @ (roots * ravel(draws))), y)
 
-    def failure(self, problem: Problem, y: Params) -> Integer:
-        """1 beyond ``h lambda = 1``, 2 where no real matrix is ``D``."""
+    def status(self, problem: Problem, at: At, y: Params) -> RESULTS:
+        """For the principal one: beyond ``h lambda = 1``, or where no real matrix is ``D``."""
         if self.order != "principal":
-            return jnp.zeros((), int)
+            return RESULTS.successful
         _, product = jax.linearize(force(problem), y)
         values, _ = symmetric_eigen(matrix_of(product, y))
-        beyond = problem.optimizer.step_time.astype(values.dtype) * values[-1] >= 1
+        beyond = sgd(problem).learning_rate.astype(values.dtype) * values[-1] >= 1
         _, variances, _ = _principal_diffusion(problem, y)
         unreal = ~beyond & (variances[0] < 0)
-        return jnp.where(beyond, 1, jnp.where(unreal, 2, 0))
+        status = RESULTS.where(unreal, RESULTS.no_real_diffusion, RESULTS.successful)
+        return RESULTS.where(beyond, RESULTS.sharpness_beyond_one, status)
 
-
-def require_plain(name: str, optimizer: Any) -> None:
-    """Raise an `IncompatibleFlowError` for momentum or repeated batches."""
-    momentum = optimizer.momentum
-    if optimizer.repeats > 1 or not (is_traced(momentum) or float(momentum) == 0):
-        raise IncompatibleFlowError(
-            f"{name} models SGD without momentum and without repeated batches. Use "
-            "flows.SGD(learning_rate, ...) with momentum=0 and repeats=1."
-        )
+    @property
+    def without_drift(self) -> RESULTS | None:
+        """Of the principal one, that ``h lambda`` passed 1."""
+        return RESULTS.sharpness_beyond_one if self.order == "principal" else None
 
 
 def _below_one(z: Array) -> Array:
@@ -197,7 +191,7 @@ def _below_one(z: Array) -> Array:
 
 def _principal_diffusion(problem: Problem, y: Params) -> tuple[Array, Array, Array]:
     """The eigenvectors of ``H``, and in their basis eigenvalues and eigenvectors of ``D D^T``."""
-    h = problem.optimizer.step_time.astype(real_dtype(y))
+    h = sgd(problem).learning_rate.astype(real_dtype(y))
     _, product = jax.linearize(force(problem), y)
     values, vectors = symmetric_eigen(matrix_of(product, y))
     a = 1 - _below_one(h * values)

@@ -33,7 +33,9 @@ def main(driver, steps, x64):
     assert run.successful
     if driver != "iterate":
         for name, flow in run.trajectories.items():
-            print(name, {key: float(value) for key, value in flow.stats.items()}, file=sys.stderr)
+            print(
+                name, {key: float(value) for key, value in vars(flow.cost).items()}, file=sys.stderr
+            )
     print(
         json.dumps(
             {

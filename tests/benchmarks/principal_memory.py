@@ -38,14 +38,14 @@ def product(problem, params):
 
 def field(problem, params):
     """``alpha(h H) g`` in the arithmetic of the parameters."""
-    g, matvec = scaled_hessian(problem, params)
+    g, matvec = scaled_hessian(problem, problem.optimizer.learning_rate, params)
     return flows.Krylov(MATVECS, rtol=0.0).apply(alpha, matvec, g).value
 
 
 def second(problem, params):
     """The second principal flow of the real branch; the sharpness is beyond ``h lambda = 1``."""
     flow = flows.PrincipalFlow("real", "cubic", flows.Krylov())
-    return flow.vector_field(problem)(0.0, flow.init(problem, params), None)
+    return flow.velocity(problem, None, params)
 
 
 def main(dtype, measured):

@@ -56,7 +56,7 @@ def field(flow, problem, params):
 
 @eqx.filter_jit
 def image(problem, params):
-    gradient, matvec = scaled_hessian(problem, params)
+    gradient, matvec = scaled_hessian(problem, problem.optimizer.learning_rate, params)
     return flows.Krylov().apply(alpha, matvec, gradient)
 
 
@@ -90,7 +90,7 @@ def published(problem, params):
     g, unravel = jax.flatten_util.ravel_pytree(gradient)
     at = jax.flatten_util.ravel_pytree(params)[0]
     flat = lambda p: jax.flatten_util.ravel_pytree(problem.gradient(unravel(p)))[0]  # noqa: E731
-    A = (problem.optimizer.step_time * jax.jacfwd(flat)(at)).astype(complex)
+    A = (problem.optimizer.learning_rate * jax.jacfwd(flat)(at)).astype(complex)
     z, V = jnp.linalg.eig(A)
     return V @ (alpha(z) * jnp.linalg.solve(V, g.astype(complex)))
 
@@ -186,7 +186,7 @@ def test_per_step_comparison(dtype, h_lambda, substeps):
     problem = eqx.tree_at(lambda p: p.optimizer, problem, flows.GradientDescent(rate))
     options = {}
     if substeps is not None:
-        options = {"stepsize_controller": dfx.ConstantStepSize(), "dt0": rate / substeps}
+        options = {"stepsize_controller": dfx.ConstantStepSize(), "dt0": 1 / substeps}
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     print(
         f"\n{size:,} parameters, 128 examples, {dtype}, h lambda = {h_lambda}: "
@@ -207,7 +207,7 @@ def test_per_step_comparison(dtype, h_lambda, substeps):
         (trajectory,) = run.trajectories.values()
         print(
             f"  {flow.name:<30} {seconds:8.3f} s a step, "
-            f"{int(trajectory.stats['num_steps']) / STEPS:6.1f} solver steps, error "
+            f"{int(trajectory.cost.steps) / STEPS:6.1f} solver steps, error "
             f"{float(run.relative_errors[flow.name][-1]):.3f} of the step"
         )
     print(f"  all flows, 100 steps: {total * 100 / 60:.1f} min")

@@ -256,8 +256,7 @@ def test_error_where_there_is_none():
 @eqx.filter_jit
 def network_image(problem, params, h):
     """Along the path of the flow: gradient and product of a problem, with a traced step."""
-    problem = eqx.tree_at(lambda p: p.optimizer, problem, flows.GradientDescent(h))
-    gradient, matvec = scaled_hessian(problem, params)
+    gradient, matvec = scaled_hessian(problem, h, params)
     return flows.Krylov(num_matvecs=24).apply(alpha, matvec, gradient)
 
 

@@ -51,7 +51,7 @@ def test_the_rule_has_the_kernel_of_the_cubic_term():
 def term(loss, x, h, branch, curvature):
     """The cubic term alone, and the image."""
     problem, _ = make_problem(loss, x.real, flows.GradientDescent(h))
-    gradient, matvec = scaled_hessian(problem, x)
+    gradient, matvec = scaled_hessian(problem, h, x)
 
     def third(v, w):
         return scaled(h**2, problem.third_derivative(x, v, w))

@@ -12,6 +12,7 @@ from helpers import Clock
 
 import flows
 import flows.plotting
+from flows._errors import code_names
 from flows.results._ensemble_comparison import _wasserstein
 
 KEY = jr.key(11)
@@ -362,42 +363,36 @@ def test_not_under_a_transformation():
 
 def test_every_result_code_can_be_saved():
     """Also those of flows that came later."""
-    from flows.results._codes import _CODES
-
-    assert set(flows.RESULTS._name_to_item) == set(_CODES)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-class ClockInLaw(Clock):
-    models = (flows.SGD,)
+    for name in flows.RESULTS._name_to_item:  # pyright: ignore[reportAttributeAccessIssue]
+        assert code_names(getattr(flows.RESULTS, name)) == (name,)
 
 
 class NoisyClock(flows.AbstractPointFlow, flows.AbstractStochasticFlow):
     """Beside it one of its drift, and no noise at all."""
 
-    models = (flows.SGD,)
     substeps: int = 3
 
     @property
     def name(self):
         return "NoisyClock"
 
-    def vector_field(self, problem):
-        return lambda t, y, args: jnp.broadcast_to(t, y.shape)
+    def refusal(self, optimizer):
+        return None
 
-    def draw(self, problem, y, key):
+    def velocity(self, problem, at, y):
+        return Clock().velocity(problem, at, y)
+
+    def draw(self, problem, at, y, key):
         return jnp.zeros_like(y)
 
-    def diffusion(self, problem, y, draws):
+    def diffusion(self, problem, at, y, draws):
         return draws
 
 
 @pytest.mark.parametrize("mode", ["trajectory", "per_step"])
 def test_a_flow_that_draws_is_not_compared_with_one_path(mode):
-    class Drawing(NoisyClock):
-        models = (flows.GradientDescent,)
-
     with pytest.raises(flows.IncompatibleFlowError, match="NoisyClock draws random numbers"):
-        flows.compare(jnp.sum, jnp.zeros(1), flows.GradientDescent(0.1), Drawing(), 2, mode=mode)
+        flows.compare(jnp.sum, jnp.zeros(1), flows.GradientDescent(0.1), NoisyClock(), 2, mode=mode)
 
 
 @pytest.mark.parametrize("every", [1, 3, 4])
@@ -405,7 +400,7 @@ def test_a_field_is_told_the_time_since_the_start(every):
     """y' = t is at t^2 / 2: in law, however far apart one looks, and along a noisy path."""
     arguments = (lambda x: jnp.sum(x**2), jnp.zeros(1), flows.SGD(0.25, noise=1.0))
     run = flows.compare_in_law(
-        *arguments, [ClockInLaw(), NoisyClock()], 8, key=KEY, paths=2, every=every
+        *arguments, [Clock(), NoisyClock()], 8, key=KEY, paths=2, every=every
     )
     for flow in run.flows.values():
         at = flow.values[:, :, run.iterates.names.index("params[0]")]

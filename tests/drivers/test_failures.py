@@ -207,7 +207,7 @@ def test_the_solver_runs_out_of_steps():
         throw=False,
     )
     assert run.result == flows.RESULTS.max_steps_reached
-    assert int(run.stats["num_steps"]) == 2
+    assert int(run.cost.steps) == 2
     assert int(run.last_step) < 40
     with pytest.raises(flows.RunFailedError, match=r"maximum number of solver steps"):
         flows.solve(quartic, jnp.ones(3), flows.GradientDescent(0.5), BOTH[0], 40, max_steps=2)

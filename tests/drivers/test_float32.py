@@ -49,7 +49,7 @@ def test_a_step_keeps_its_length_after_a_thousand_others():
 def test_the_reported_integration_error_is_small_beside_the_model_error():
     run = compare(jnp.float32)
     for name, error in run.errors.items():
-        assert float(run.trajectories[name].stats["integration_error"]) < 0.1 * float(error.max())
+        assert float(run.trajectories[name].cost.integration_error) < 0.1 * float(error.max())
 
 
 def test_a_quadratic_in_single_precision():
@@ -82,7 +82,7 @@ def test_a_converged_run_does_not_stall_in_rounding():
         save_params=False,
     )
     assert run.successful
-    assert int(run.trajectories["GradientFlow"].stats["num_steps"]) < 8 * 2000
+    assert int(run.trajectories["GradientFlow"].cost.steps) < 8 * 2000
 
 
 def test_a_trial_step_that_overflows_is_repeated_with_a_shorter_one():

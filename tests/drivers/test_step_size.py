@@ -26,10 +26,10 @@ def test_the_estimate_is_the_sum_over_the_steps_of_the_solver(windows_of):
     run = flows.solve(
         parabola, jnp.ones(COPIES), flows.GradientDescent(h), FLOW, 6, solver=dfx.Heun()
     )
-    assert int(run.stats["num_accepted_steps"]) == 6
+    assert int(run.cost.accepted) == 6
     # The difference is one of numbers that agree to 2e-8: its rounding is 1e-8 of it.
     expected = COPIES**0.5 * 6 * h**2 / 2
-    assert float(run.stats["integration_error"]) == pytest.approx(expected, rel=1e-6, abs=0)
+    assert float(run.cost.integration_error) == pytest.approx(expected, rel=1e-6, abs=0)
 
 
 def test_the_estimate_with_a_controller_of_ones_own():
@@ -45,10 +45,10 @@ def test_the_estimate_with_a_controller_of_ones_own():
             stepsize_controller=dfx.PIDController(rtol=rtol, atol=atol),
             dt0=0.5,  # too long for the first step
         )
-        assert int(run.stats["num_rejected_steps"]) > 0
+        assert int(run.cost.rejected) > 0
         # Relative to the start, which is the largest point of the run.
-        expected = int(run.stats["num_accepted_steps"]) * 1e-6 * COPIES**0.5
-        assert float(run.stats["integration_error"]) == pytest.approx(expected, rel=1e-12)
+        expected = int(run.cost.accepted) * 1e-6 * COPIES**0.5
+        assert float(run.cost.integration_error) == pytest.approx(expected, rel=1e-12)
 
 
 def ending(x, unit):
@@ -78,12 +78,12 @@ def test_the_steps_of_the_solver_do_not_depend_on_the_unit_of_the_loss():
         assert run.result == flows.RESULTS.flow_ended
         assert int(run.last_step) == 5
         assert_close(run.params, runs[1].params, rtol=1e-15)
-        assert_close(run.stats, runs[1].stats, rtol=1e-15)
+        assert_close(run.cost, runs[1].cost, rtol=1e-15)
     # Of the steps that were rejected, there at the end, the estimate says nothing: no accepted one
     # has an error above 1e-11 of the optimizer's step, where it is longest, and rounding.
-    assert int(run.stats["num_rejected_steps"]) > 0
-    most = int(run.stats["num_accepted_steps"]) * (1e-11 * 2.5 * h + 1e-15)
-    assert 0 < float(run.stats["integration_error"]) <= most
+    assert int(run.cost.rejected) > 0
+    most = int(run.cost.accepted) * (1e-11 * 2.5 * h + 1e-15)
+    assert 0 < float(run.cost.integration_error) <= most
 
 
 class Average(eqx.Module):
@@ -98,7 +98,6 @@ class Average(eqx.Module):
 class Memory(flows.AbstractFlow):
     """``w' = -12 w`` beside ``nu' = s``, which knows nothing of `w`."""
 
-    models = (flows.GradientDescent,)
     slope: Any
     as_dict: bool = eqx.field(static=True, default=False)
 
@@ -106,27 +105,25 @@ class Memory(flows.AbstractFlow):
     def name(self):
         return "Memory"
 
-    @property
-    def stride(self):
-        return 1
+    def refusal(self, optimizer):
+        return None
 
-    def init(self, problem, params):
+    def start(self, problem, state, at):
+        params = problem.optimizer.params(state)
         nu = jnp.zeros((), params.dtype)
         return {"nu": nu, "w": params} if self.as_dict else Average(params, nu, params[:0])
 
-    def vector_field(self, problem):
-        def field(t, y, args):
-            slope = self.slope.astype(t.dtype)
-            if self.as_dict:
-                return {"nu": slope, "w": -12 * y["w"]}
-            return Average(-12 * y.w, slope, y.empty)
+    def velocity(self, problem, at, y):
+        h = problem.optimizer.learning_rate.astype(at.part.dtype)
+        slope = h * self.slope.astype(h.dtype)
+        if self.as_dict:
+            return {"nu": slope, "w": -12 * h * y["w"]}
+        return Average(-12 * h * y.w, slope, y.empty)
 
-        return field
-
-    def params(self, y):
+    def params(self, problem, at, y):
         return y["w"] if self.as_dict else y.w
 
-    def diagnostics(self, problem, y):
+    def report(self, problem, at, y, iterate=None):
         return {"nu": y["nu"] if self.as_dict else y.nu}
 
 

@@ -50,8 +50,8 @@ def test_per_step_the_last_of_an_odd_number_of_steps_costs_nothing(windows_of):
     seven, six = (
         flows.compare(rosenbrock, START, DESCENT, REAL, steps, mode="per_step") for steps in (7, 6)
     )
-    assert int(seven.trajectories[NAME].stats["num_steps"]) > 0
-    assert seven.trajectories[NAME].stats == six.trajectories[NAME].stats
+    assert int(seven.trajectories[NAME].cost.steps) > 0
+    assert seven.trajectories[NAME].cost == six.trajectories[NAME].cost
 
 
 def test_per_step_it_starts_anew_at_every_second_iterate():

@@ -6,33 +6,42 @@ import jax.numpy as jnp
 import numpy as np
 
 import flows
-from flows.drivers._substeps import step_through
+from flows.vector_fields.methods import OwnSteps, Steps
 
 
 def counter(most):
     """Counts its substeps, three to a step, and fails beyond the most."""
+    good, bad = flows.RESULTS.successful, flows.RESULTS.sharpness_overshoot
     return types.SimpleNamespace(
         substeps=3,
-        advance=lambda problem, y: y + 1.0,
-        failure=lambda y: jnp.where(y > most, 1, 0),
-        failures=("sharpness_overshoot",),
+        advance=lambda problem, at, y: y + 1.0,
+        status=lambda problem, at, y: flows.RESULTS.where(y > most, bad, good),
+        products=lambda y: 2,
     )
 
 
-def through(most, steps):
-    ts = 0.5 * jnp.minimum(jnp.arange(1.0, 4.0), steps)
-    return step_through(None, counter(most), jnp.array(0.0), ts, jnp.array(0.5))
+def through(most, due, length=3, every=1):
+    steps = Steps(jnp.asarray(0), jnp.asarray(due), length, every)
+    return OwnSteps().advance(counter(most), None, steps, jnp.array(0.0), None)  # pyright: ignore[reportArgumentType]
 
 
 def test_nothing_happens_beyond_the_last_step():
     """Two of the three steps of the window are wanted; in the third it would fail."""
-    leg = through(most=6, steps=2.0)
+    leg = through(most=6, due=2)
     assert leg.ys.tolist() == [3, 6, 6]
-    assert bool(leg.result == flows.RESULTS.successful)
-    assert int(leg.stats["num_steps"]) == 6
+    assert bool(leg.status == flows.RESULTS.successful)
+    assert (int(leg.cost.steps), int(leg.cost.products)) == (6, 12)
+
+
+def test_states_may_be_wanted_after_every_so_many_steps():
+    """Of five steps after every second, and the last."""
+    leg = through(most=99, due=5, every=2)
+    assert leg.ys.tolist() == [6, 12, 15]
+    assert int(leg.cost.steps) == 15
 
 
 def test_a_step_that_fails_is_not_a_number_nor_are_those_after():
-    leg = through(most=4, steps=3.0)
+    leg = through(most=4, due=3)
     np.testing.assert_array_equal(leg.ys, [3, np.nan, np.nan])
-    assert bool(leg.result == flows.RESULTS.sharpness_overshoot)
+    assert bool(leg.status == flows.RESULTS.sharpness_overshoot)
+    assert int(leg.cost.steps) == 5

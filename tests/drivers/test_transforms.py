@@ -24,7 +24,7 @@ def errors(start, rate, mode, flows_compared=BOTH, **options):
 
 def smooth_error(start, rate, mode, flow):
     """With four constant steps a step, a smooth function of its arguments: for differences."""
-    options = {"stepsize_controller": dfx.ConstantStepSize(), "dt0": rate / 4}
+    options = {"stepsize_controller": dfx.ConstantStepSize(), "dt0": 1 / 4}
     return errors(start, rate, mode, flow, **options)[0]
 
 

@@ -46,7 +46,7 @@ def test_solve_under_jit():
     assert int(run.last_step) == SOLVED
     assert run.successful
     # So short a step is one of the solver: it makes as many, and none for the overrun.
-    assert int(run.stats["num_accepted_steps"]) == SOLVED
+    assert int(run.cost.accepted) == SOLVED
 
 
 def test_iterate_under_jit():

@@ -92,7 +92,7 @@ def test_a_map_that_turns_stays_real_on_the_principal_branch():
     np.testing.assert_allclose(principal.diagnostics["singularity_distance"], 0.9, rtol=1e-12)
     assert np.max(continued.diagnostics["imaginary_part"]) < 1e-9  # at whole steps
     assert max(np.max(e) for e in run.errors.values()) < 1e-9
-    assert principal.stats["curvature"] == "Dense()"
+    assert principal.settings["curvature"] == "Dense()"
 
 
 def rosenbrock(y):
@@ -233,4 +233,4 @@ def test_errors_teach():
         optimizer=lambda: flows.StepMap(identity),
         flow=flows.GradientFlow(),
     )
-    assert "use PrincipalFlow for StepMap" in message
+    assert "For this StepMap there is flows.PrincipalFlow()" in message

@@ -290,8 +290,7 @@ class NoisyDescent(flows.AbstractOptimizer):
     learning_rate: jax.Array
     sigma: jax.Array
 
-    @property
-    def step_time(self):
+    def time_of_step(self, n):
         return self.learning_rate
 
     def init(self, params):

@@ -199,8 +199,7 @@ class TwoPart(flows.AbstractOptimizer):
 
     learning_rate: jax.Array
 
-    @property
-    def step_time(self):
+    def time_of_step(self, n):
         return self.learning_rate
 
     def init(self, params):

@@ -80,7 +80,7 @@ def test_the_table_marks_where_the_solver_is_not_accurate_enough():
 
 def test_last_and_largest_error_stand_in_their_columns():
     """The last is that of the last step that was reached; errors are over the path so far."""
-    run = by_hand([0.0, 3.0, 1.0, np.nan], result="flow_ended", integration_error=jnp.array(0.2))
+    run = by_hand([0.0, 3.0, 1.0, np.nan], result="flow_ended", error=0.2)
     numbers = run.summary()["flows"]["GradientFlow"]
     assert (numbers["final_error"], numbers["max_error"]) == (1, 3)
     assert numbers["median_relative_error"] == pytest.approx((3 / 1 + 1 / 3) / 2)
@@ -97,7 +97,7 @@ def test_last_and_largest_error_stand_in_their_columns():
 
 @pytest.mark.parametrize(("error", "marked"), [(0.29, False), (0.31, True)])
 def test_a_solver_is_marked_from_a_tenth_of_the_largest_error_on(error, marked):
-    run = by_hand([0.0, 3.0, 1.0, 1.0], integration_error=jnp.array(error))
+    run = by_hand([0.0, 3.0, 1.0, 1.0], error=error)
     assert ("pass a tighter stepsize_controller" in str(run)) == marked
 
 

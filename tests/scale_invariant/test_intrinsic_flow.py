@@ -76,7 +76,7 @@ def test_the_noise_is_that_of_the_norm_in_the_middle_of_a_substep():
             flow = flows.IntrinsicFlow(substeps)
             sgd = flows.SGD(h, batch_size=2, sampling="no replacement", weight_decay=decay)
             problem, _ = make_problem(along, state.ray, sgd, jnp.asarray(data))
-            found.append(flow.diffusion(problem, state, (jnp.asarray(draws), None)))
+            found.append(flow.diffusion(problem, None, state, (jnp.asarray(draws), None)))
         return found
 
     state = IntrinsicState(jnp.asarray(ray), jnp.log(fourth) / 2)
@@ -87,7 +87,7 @@ def test_the_noise_is_that_of_the_norm_in_the_middle_of_a_substep():
             x = 4 * decay * t
             grown = (1 - np.exp(-x)) / (4 * decay) if decay else t
             middle = np.exp(-x) * fourth + 2 * h * trace * grown
-            expected = np.sqrt(h / middle) * noise * np.linalg.norm(ray)
+            expected = h / np.sqrt(middle) * noise * np.linalg.norm(ray)
             np.testing.assert_allclose(found.ray, expected, rtol=1e-12)
             assert float(found.log_square) == 0
 

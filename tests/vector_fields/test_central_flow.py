@@ -246,7 +246,7 @@ def test_substeps_are_euler_s_steps():
     """Below the edge y grows at c per flow time whatever their number, and x shrinks by each."""
     start = {"x": jnp.array(0.2), "y": jnp.array(-9.0)}
     run = flows.solve(toy, start, flows.GradientDescent(H), flows.CentralFlow(substeps=2), 1)
-    assert run.stats["num_steps"] == 2
+    assert run.cost.steps == 2
     x, y = 0.2, -9.0
     for _ in range(2):
         x, y = x - H / 2 * (2 / H + y) * x, y - H / 2 * (x**2 / 2 - C)

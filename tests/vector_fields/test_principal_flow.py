@@ -154,12 +154,12 @@ def test_half_a_step_is_halfway_round():
         0.0,
         1.05 / 2,
         0.1,
-        flow.init(problem, PUBLISHED),
+        flow.start(problem, PUBLISHED, None),
         stepsize_controller=dfx.PIDController(rtol=1e-10, atol=1e-12),
     )
     end = jax.tree.map(lambda leaf: leaf[0], solution.ys)
     expected = np.array([-0.3670831j, -0.197888858])
-    assert np.asarray(flow.params(end)) == pytest.approx(expected, abs=1e-7)
+    assert np.asarray(flow.params(problem, None, end)) == pytest.approx(expected, abs=1e-7)
 
 
 ROSENBROCK = {
@@ -321,8 +321,8 @@ def test_distance_from_the_singularity_at_a_complex_point():
     """x^2/2 + x^3/6 at x = i, h = 1: the Hessian is 1 + i, so that 1 - h H has modulus 1."""
     flow, optimizer = flows.PrincipalFlow(curvature=DENSE), flows.GradientDescent(1.0)
     problem, x = make_problem(lambda x: x**2 / 2 + x**3 / 6, jnp.zeros(()), optimizer)
-    state = eqx.tree_at(lambda y: y.imaginary, flow.init(problem, x), jnp.ones(()))
-    numbers = jax.jit(lambda y: flow.diagnostics(problem, y))(state)
+    state = eqx.tree_at(lambda y: y.imaginary, flow.start(problem, x, None), jnp.ones(()))
+    numbers = jax.jit(lambda y: flow.report(problem, None, y))(state)
     assert float(numbers["singularity_distance"]) == pytest.approx(1.0, rel=1e-14)
     assert float(numbers["largest_h_lambda"]) == pytest.approx(1.0, rel=1e-14)
     assert float(numbers["imaginary_part"]) == pytest.approx(1.0, rel=1e-14)
@@ -339,10 +339,10 @@ def test_auto_says_what_it_chose(parameters, chosen, tmp_path):
     run = flows.compare(
         bowl_of_all, jnp.ones(parameters), flows.GradientDescent(0.5), flows.PrincipalFlow(), 0
     )
-    stats = run.trajectories["PrincipalFlow"].stats
-    assert stats["curvature"] == chosen
+    settings = run.trajectories["PrincipalFlow"].settings
+    assert settings["curvature"] == chosen
     again = flows.load(run.save(tmp_path / "run"))
-    assert again.trajectories["PrincipalFlow"].stats["curvature"] == chosen
+    assert again.trajectories["PrincipalFlow"].settings["curvature"] == chosen
     assert_close(
         again.trajectories["PrincipalFlow"].final_params,
         run.trajectories["PrincipalFlow"].final_params,
@@ -356,9 +356,9 @@ def test_what_it_chose_comes_out_of_jit_and_vmap():
         )
 
     inside = eqx.filter_jit(run)(jnp.asarray(0.5))
-    assert inside.stats["curvature"] == "Dense()"
+    assert inside.settings["curvature"] == "Dense()"
     many = jax.vmap(run)(jnp.array([0.5, 1.5, 2.5]))
-    assert many.stats["curvature"] == "Dense()"
+    assert many.settings["curvature"] == "Dense()"
     exact = (1 - np.array([0.5, 1.5, 2.5]))[:, None] ** 2 * np.ones((1, 3))
     assert np.asarray(many.final_params) == pytest.approx(exact, rel=1e-8)
 

@@ -115,7 +115,7 @@ def test_gradient_of_the_final_error():
             throw=False,
             solver=dfx.Heun(),
             stepsize_controller=dfx.ConstantStepSize(),
-            dt0=rate / 4,
+            dt0=1 / 4,
         )
         return run.errors["PrincipalFlow"][-1]
 

@@ -228,7 +228,7 @@ def test_away_from_resonance_it_is_far_closer_than_the_principal_flow():
         mode="per_step",
         solver=dfx.Tsit5(),
         stepsize_controller=dfx.ConstantStepSize(),
-        dt0=0.5 / 6,
+        dt0=1 / 6,
     )
     at = run.trajectories[SECOND.name].diagnostics
     assert float(at["largest_h_lambda"].min()) > 1.6
@@ -254,7 +254,7 @@ def test_the_two_step_form_follows_through_the_edge_of_stability():
         40,
         solver=dfx.Tsit5(),
         stepsize_controller=dfx.ConstantStepSize(),
-        dt0=0.5,
+        dt0=1.0,
     )
     ends = [float(run.errors[flow.name][-1]) for flow in models]
     for end, printed in zip(ends, (2.6e-5, 2.4e-3, 2.4e-3), strict=True):
@@ -279,7 +279,7 @@ def test_two_steps_of_the_reference(iterate, principal, second):
         mode="per_step",
         solver=dfx.Tsit5(),
         stepsize_controller=dfx.ConstantStepSize(),
-        dt0=1 / 8,
+        dt0=1 / 4,
     )
     length = float(run.iterates.diagnostics["step_length"][1])
     errors = [float(run.errors[flow.name][2]) / length for flow in models]

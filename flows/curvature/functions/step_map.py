@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ..._custom_types import Array, Params
 from ..._problem import Problem
-from ..._vectors import ravel, real_dtype, scaled, subtract, unravel
+from ..._vectors import ravel, real_dtype, subtract, unravel
 from ..eigen import general_eigen
 from ..hessian import columns_of
 from ._base import SpectralImage
@@ -14,11 +14,11 @@ from .rounded_alpha import ROUNDING
 
 
 def step_map_velocity(branch: str, problem: Problem, params: Params) -> SpectralImage:
-    r"""What the principal flow of a step map ``Phi`` moves at, and the spectrum of ``I - D Phi``.
+    r"""How far the principal flow of a map ``Phi`` moves in a step; the spectrum of ``I - D Phi``.
 
-    .. math:: \dot y = \frac{1}{h} \log(D\Phi)\, (D\Phi - I)^{-1} (\Phi(y) - y)
+    .. math:: \frac{dy}{dn} = \log(D\Phi)\, (D\Phi - I)^{-1} (\Phi(y) - y)
 
-    with ``h`` the time of a step. For gradient descent ``D Phi = I - h H``: the same field.
+    For gradient descent ``D Phi = I - h H``: the same field.
 
     Arguments:
         branch: Of the logarithm, see `logarithm_ratio`.
@@ -39,7 +39,7 @@ def step_map_velocity(branch: str, problem: Problem, params: Params) -> Spectral
     identity = jnp.eye(moved.size, dtype=ratio.dtype)
     eigenvalues, *_ = general_eigen(identity - multipliers.astype(ratio.dtype))
     return SpectralImage(
-        scaled(1 / optimizer.step_time, unravel(velocity, params)),
+        unravel(velocity, params),
         eigenvalues,
         jnp.asarray(jnp.finfo(ratio.dtype).eps, real_dtype(params)),
         jnp.asarray(moved.size),

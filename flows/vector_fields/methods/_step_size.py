@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._custom_types import PyTree, Scalar
-from .._vectors import norm, size, subtract
+from ..._custom_types import PyTree, Scalar
+from ..._vectors import norm, size, subtract
 
 
 def root_mean_square(tree: PyTree[Any]) -> Scalar:
@@ -20,18 +20,18 @@ def root_mean_square(tree: PyTree[Any]) -> Scalar:
 class SpeedController(dfx.AbstractAdaptiveStepSizeController):
     r"""diffrax's PID controller with a tolerance relative to the length of one optimizer step.
 
-    .. math:: |\text{error}| \le \mathtt{tolerance} \cdot h\, \frac{|y_1 - y_0|}{t_1 - t_0}
+    .. math:: |\text{error}| \le \mathtt{tolerance} \cdot \frac{|y_1 - y_0|}{t_1 - t_0}
               + \mathtt{rounding} \cdot |y|
 
-    What a comparison measures are differences between steps. A tolerance relative to parameters of
-    size one would drown them where steps are short; one relative to the first step would be too
-    coarse after a decay, and finer than rounding after a growth.
+    with time in optimizer steps. What a comparison measures are differences between steps. A
+    tolerance relative to parameters of size one would drown them where steps are short; one
+    relative to the first step would be too coarse after a decay, and finer than rounding after a
+    growth.
 
     Where the parts of a state have units of their own, each has its own speed and its own norm, of
     which the largest counts: errors of one are not excused by the speed of another.
 
     Attributes:
-        h: The time of one optimizer step.
         tolerance: The local error allowed, as a fraction of the step.
         rounding: What one evaluation of the field may be off by without being an error to shrink
             steps for, as a fraction of the state.
@@ -40,7 +40,6 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
         by_parts: Whether what hangs on the state's top node are such parts.
     """
 
-    h: Scalar
     tolerance: float = eqx.field(static=True)
     rounding: float = eqx.field(static=True)
     rtol: Any
@@ -68,7 +67,7 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
         """The first step, the PID controller's state, the step proposed, and no error yet."""
         t1, state = self._inner.init(terms, t0, t1, y0, dt0, args, func, error_order)
-        return t1, (state, t1 - t0, jnp.zeros_like(self.h))
+        return t1, (state, t1 - t0, jnp.zeros_like(t1))
 
     def adapt_step_size(
         self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
@@ -81,7 +80,7 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
             if size(error) == 0:  # a field that is None, say
                 return error
             speed = root_mean_square(subtract(y1, y0)) / (t1 - t0)
-            allowed = jax.lax.stop_gradient(self.tolerance * self.h * speed)
+            allowed = jax.lax.stop_gradient(self.tolerance * speed)
 
             def ratio(a, b, error):
                 # Where nothing moves, an error of zero must still be allowed.
@@ -103,7 +102,7 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
         dt = next_t1 - next_t0
         dt = jnp.where(keep & (t1 - t0 < 0.9 * proposed), jnp.maximum(dt, proposed), dt)
         # A field that is not finite makes the step shrink: for so long only.
-        stuck = ~keep & (dt < self.h * self.tolerance / 100)
+        stuck = ~keep & (dt < self.tolerance / 100)
         result = dfx.RESULTS.where(stuck, dfx.RESULTS.dt_min_reached, result)
         total = total + jax.lax.stop_gradient(jnp.where(keep, norm(y_error), 0))
         return keep, next_t0, next_t0 + dt, made_jump, (inner, dt, total), result
