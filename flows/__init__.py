@@ -33,7 +33,7 @@ from ._errors import MissingDependencyError as MissingDependencyError
 from ._errors import NotScaleInvariantError as NotScaleInvariantError
 from ._errors import RunFailedError as RunFailedError
 from ._errors import StorageError as StorageError
-from ._problem import Problem as Problem
+from ._objective import Objective as Objective
 from .curvature import AbstractCurvature as AbstractCurvature
 from .curvature import Dense as Dense
 from .curvature import Krylov as Krylov

@@ -14,7 +14,7 @@ import symbolic
 # From the bottom up: a file may import from rooms above its own in these lists, and from its own.
 LAYERS = {
     flows: (
-        *("_custom_types", "_errors", "_vectors", "_checks", "_continuation", "_problem"),
+        *("_custom_types", "_errors", "_vectors", "_checks", "_continuation", "_objective"),
         *("curvature", "optimizers", "stability", "scale_invariant", "vector_fields"),
         *("plotting", "results", "tracking", "drivers", "orbits", "problems"),
         *("__init__", "__main__"),

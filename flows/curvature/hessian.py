@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Params, Scalar
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import ravel, scaled, size, unravel
 
 # A symmetric linear map from tangent vectors to tangent vectors (trees like the parameters).
@@ -17,13 +17,12 @@ Matvec = Callable[[Params], Params]
 _BATCH = 64
 
 
-def scaled_hessian(problem: Problem, h: Scalar, params: Params) -> tuple[Params, Matvec]:
+def scaled_hessian(objective: Objective, h: Scalar, params: Params) -> tuple[Params, Matvec]:
     """The gradient ``g``, and the map ``v -> h H v`` at the same point, ``h`` a learning rate.
 
-    The gradient is linearised once, so that a product costs less than a
-    `Problem.hessian_vector_product`, which evaluates the gradient anew.
+    The gradient is linearised once, for all products.
     """
-    gradient, product = jax.linearize(problem.gradient, params)
+    gradient, product = objective.linearised(params)
     return gradient, lambda vector: scaled(h, product(vector))
 
 

@@ -11,9 +11,8 @@ import numpy as np
 from .._checks import being_traced, one_of, step_count
 from .._custom_types import Array, Data, Flag, Loss, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
-from .._problem import Problem, make_problem
 from .._vectors import byte_count, real_dtype
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..results import RESULTS, Comparison, raise_if_failed
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Diffrax, SolverOptions
@@ -252,7 +251,7 @@ def _midpoints(
     """``(theta_{n-1} + 2 theta_n + theta_{n+1}) / 4`` for the `count` steps made in a window."""
     optimizer = problem.optimizer
     # The last one needs one step more than there are.
-    further = optimizer.params(optimizer.step(problem, after.state, after.gradient))
+    further = optimizer.params(problem.step(after.state, after.gradient))
 
     def of_leaf(first: Array, points: Array, last: Array) -> Array:
         earlier = jnp.concatenate([first[None], points[:-1]])

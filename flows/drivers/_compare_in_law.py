@@ -15,9 +15,8 @@ import numpy as np
 from .._checks import being_traced, integer, step_count
 from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree
 from .._errors import InvalidOptimizerError, InvalidOptionError, RunFailedError
-from .._problem import Problem, make_problem
 from .._vectors import real_dtype, select, size
-from ..optimizers import AbstractStochasticOptimizer
+from ..optimizers import AbstractStochasticOptimizer, Problem, make_problem
 from ..results import RESULTS, Ensemble, EnsembleComparison, code_names
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, SolverOptions, Steps
@@ -212,7 +211,7 @@ def _optimizer_paths(
     def path(key: Array) -> tuple[Array, RESULTS]:
         def step(_: Any, carry: tuple[Any, Flag]) -> tuple[Any, Flag]:
             state, alive = carry
-            new = optimizer.step(problem, state)
+            new = problem.step(state)
             return new, alive & _finite(optimizer.params(new))
 
         def to_mark(carry: tuple[Any, Flag], gap: Integer) -> tuple[Any, Array]:

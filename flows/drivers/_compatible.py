@@ -6,8 +6,7 @@ from typing import Any
 from .._checks import random_key
 from .._custom_types import Array, Params
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
-from .._problem import Problem
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem
 from ..vector_fields import AbstractFlow, flows_for
 
 
@@ -28,7 +27,7 @@ def check_fit(
     wanting = [type(optimizer).__name__] if iterates and optimizer.stochastic else []
     wanting += [flow.name for flow in flows if flow.stochastic]
     key = random_key(key, wanting[0]) if wanting else None
-    optimizer.check(problem, params)
+    optimizer.check(problem.objective, params)
     for flow in flows:
         flow.check(problem, params)
     return key

@@ -9,9 +9,8 @@ import numpy as np
 
 from .._checks import being_traced, step_count
 from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree, Scalar
-from .._problem import Problem, make_problem
 from .._vectors import byte_count, norm, select, subtract
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..results import RESULTS, Trajectory, raise_if_failed
 from ..vector_fields.methods import Cost
 from ._compatible import check_fit, check_optimizer
@@ -157,7 +156,7 @@ def step_once(
     """Step number `index` (from 0); nothing happens beyond `steps`, or once the run has stopped."""
     optimizer = problem.optimizer
     due = carry.alive & (index < steps)
-    state = optimizer.step(problem, carry.state, carry.gradient)
+    state = problem.step(carry.state, carry.gradient)
     params = optimizer.params(state)
     value, gradient = problem.value_and_gradient(params)
     grad_norm = norm(gradient)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from .._custom_types import Array, Flag, Params, PyTree
 from .._errors import RESULTS
-from .._problem import Problem
 from .._vectors import select
+from ..optimizers import Problem
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Cost, Steps
 from ._iterate import Records, blank_unless

@@ -7,8 +7,8 @@ import platform
 import jax
 
 from .._custom_types import Params
-from .._problem import Problem
 from .._vectors import real_dtype, size
+from ..optimizers import Problem
 
 
 def settings_of(problem: Problem, params: Params, **more: str) -> tuple[tuple[str, str], ...]:

@@ -11,9 +11,8 @@ import numpy as np
 
 from .._checks import being_traced, step_count
 from .._custom_types import Array, At, Data, Flag, Integer, Loss, Params, PyTree, Scalar
-from .._problem import Problem, make_problem
 from .._vectors import byte_count, norm, real_dtype, select, subtract
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..results import RESULTS, Trajectory, as_labels, raise_if_failed
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Cost, SolverOptions, Steps
@@ -274,7 +273,7 @@ def point_of(
 
     def one_step() -> Params:
         state = flow.optimizer_state(problem, earlier, before)
-        return optimizer.params(optimizer.step(problem, state))
+        return optimizer.params(problem.step(state))
 
     return jax.lax.cond(at.step % flow.stride == 0, lambda: flow.params(problem, at, y), one_step)
 

@@ -6,9 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._custom_types import Data, Loss, Params, PyTree
-from .._problem import Problem, make_problem
 from .._vectors import scaled
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..vector_fields import AbstractFlow
 from ._compatible import check_flow
 from ._solve import start_of, whole_step

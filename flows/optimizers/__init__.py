@@ -4,6 +4,8 @@ import inspect
 
 from ._base import AbstractOptimizer
 from ._preconditioned import AbstractPreconditionedDescent as AbstractPreconditionedDescent
+from ._problem import Problem
+from ._problem import make_problem as make_problem
 from ._stochastic import AbstractStochasticOptimizer
 from .drift_adjusted import DriftAdjustedDescent
 from .gradient_descent import GradientDescent
@@ -19,6 +21,7 @@ __all__ = [
     "AbstractStochasticOptimizer",
     "DriftAdjustedDescent",
     "GradientDescent",
+    "Problem",
     "RMSProp",
     "ScalarRMSProp",
     "ScaleInvariantDescent",

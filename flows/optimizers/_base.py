@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 
 from .._custom_types import Integer, Params, PyTree, Scalar
-from .._problem import Problem
+from .._objective import Objective
 
 
 class AbstractOptimizer(eqx.Module):
@@ -44,12 +44,12 @@ class AbstractOptimizer(eqx.Module):
 
     @abc.abstractmethod
     def step(
-        self, problem: Problem, state: PyTree[Any], gradient: PyTree[Any] | None = None
+        self, objective: Objective, state: PyTree[Any], gradient: PyTree[Any] | None = None
     ) -> PyTree[Any]:
         """The state one step later.
 
         Arguments:
-            problem: The loss, its data and this optimizer.
+            objective: The loss and its data.
             state: The state before the step.
             gradient: The gradient of the loss at `params(state)`, if the caller has it already
                 (the drivers do: they record its norm). Computed here otherwise.
@@ -59,12 +59,12 @@ class AbstractOptimizer(eqx.Module):
     def params(self, state: PyTree[Any]) -> Params:
         """The parameters that a state stands for."""
 
-    def check(self, problem: Problem, params: Params) -> None:
+    def check(self, objective: Objective, params: Params) -> None:
         """Raise a typed error if this is no optimizer for that loss; most take any.
 
         Called once in every run, before anything of it is traced.
         """
-        del problem, params
+        del objective, params
 
     def diagnostics(self, state: PyTree[Any]) -> dict[str, Scalar]:
         """Numbers worth recording at every step, by name; none, for most."""

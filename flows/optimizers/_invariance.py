@@ -9,7 +9,7 @@ import jax.tree_util as jtu
 from .._checks import being_traced
 from .._custom_types import Params, Scalar
 from .._errors import InvalidParametersError, NotScaleInvariantError
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import add_scaled, norm, real_dtype, scaled, size
 from ..curvature.basis import inner_product
 
@@ -19,16 +19,16 @@ _NEARBY = 2
 _FACTORS = (0.5, 2.0)
 
 
-def require(problem: Problem, params: Params) -> None:
+def require(objective: Objective, params: Params) -> None:
     """Raise a `NotScaleInvariantError` unless the loss is; nothing under a JAX transformation."""
-    if being_traced(problem, params):
+    if being_traced(objective, params):
         return
     if not float(norm(params)) > 0:
         raise InvalidParametersError(
             "params are all zero, where a scale-invariant loss has no value. "
             "Start at another point, for example a random one."
         )
-    measured, allowed = float(violation(problem, params)), tolerance(params)
+    measured, allowed = float(violation(objective, params)), tolerance(params)
     if not measured <= allowed:
         raise NotScaleInvariantError(
             f"the loss is not scale invariant: relative to its size it changes by {measured:.3g} "
@@ -46,14 +46,14 @@ def tolerance(params: Params) -> float:
 
 
 @eqx.filter_jit
-def violation(problem: Problem, params: Params) -> Scalar:
+def violation(objective: Objective, params: Params) -> Scalar:
     """The largest relative change along the ray, of the loss and to first order."""
     length = norm(params) / size(params) ** 0.5
     leaves, structure = jtu.tree_flatten(params)
 
     def probe(point: Params) -> tuple[Scalar, Scalar, Scalar, Scalar]:
-        value, gradient = problem.value_and_gradient(point)
-        changes = [jnp.abs(problem.value(scaled(c, point)) - value) for c in _FACTORS]
+        value, gradient = objective.value_and_gradient(point)
+        changes = [jnp.abs(objective.value(scaled(c, point)) - value) for c in _FACTORS]
         slope = jnp.abs(inner_product(point, gradient)).astype(value.dtype)
         steepest = (norm(point) * norm(gradient)).astype(value.dtype)
         return jnp.maximum(*changes), jnp.abs(value), slope, steepest

@@ -1,41 +1,18 @@
 """Minibatches: which examples a step sees, and whether a loss is the mean over its examples."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import jax.tree_util as jtu
 
 from .._checks import being_traced, is_traced
-from .._custom_types import Array, Integer, Params, PyTree
+from .._custom_types import Array, Integer, Params
 from .._errors import InvalidLossError, InvalidOptionError
-from .._problem import Problem
+from .._objective import Objective, number_of_examples
 
 SAMPLINGS = ("replacement", "no replacement", "reshuffling", "in order")
 # How far the mean of the examples' losses may be from the loss, in rounding units of the loss.
 _ROUNDING = 1e4
-
-
-def number_of_examples(args: PyTree[Any]) -> int:
-    """The length of the first axis of all arrays of `args`, or an `InvalidOptionError`."""
-    leaves = [leaf for leaf in jtu.tree_leaves(args) if eqx.is_array(leaf)]
-    lengths = {leaf.shape[:1] for leaf in leaves}
-    if len(lengths) != 1 or lengths == {()}:
-        shapes = [leaf.shape for leaf in leaves]
-        raise InvalidOptionError(
-            "minibatches are slices of args, whose arrays must all have one first axis, that of "
-            f"the examples; here the shapes are {shapes}. Pass the data as args=(x, y), and what "
-            "is no data inside the loss."
-        )
-    [(n,)] = lengths
-    return n
-
-
-def examples(args: PyTree[Any], indices: Array) -> PyTree[Any]:
-    """The examples with these numbers, as `args` of a loss."""
-    return jtu.tree_map(lambda leaf: leaf[indices] if eqx.is_array(leaf) else leaf, args)
 
 
 def batch(sampling: str, n: int, size: int, key: Array, step: Integer) -> Array:
@@ -52,9 +29,9 @@ def batch(sampling: str, n: int, size: int, key: Array, step: Integer) -> Array:
     return jax.lax.dynamic_slice_in_dim(order, place * size, size)
 
 
-def check_batches(problem: Problem, params: Params, sampling: str, size: int) -> None:
+def check_batches(objective: Objective, params: Params, sampling: str, size: int) -> None:
     """Raise a typed error unless batches of the data can be drawn, and the loss is their mean."""
-    n = number_of_examples(problem.args)
+    n = number_of_examples(objective.args)
     if size > n:
         raise InvalidOptionError(
             f"batch_size is {size}, but args holds {n} examples. Write for example "
@@ -65,9 +42,9 @@ def check_batches(problem: Problem, params: Params, sampling: str, size: int) ->
             f'batch_size must divide the number of examples, {n}, for sampling="{sampling}", and '
             f'{size} does not. Leave out {n % size} of them, or use sampling="no replacement".'
         )
-    if being_traced(problem, params):
+    if being_traced(objective, params):
         return
-    whole, mean = _loss_and_mean(problem, params)
+    whole, mean = _loss_and_mean(objective, params)
     rounding = _ROUNDING * float(jnp.finfo(whole.dtype).eps)
     if not is_traced(whole) and abs(float(whole - mean)) > rounding * (1 + abs(float(whole))):
         raise InvalidLossError(
@@ -78,19 +55,14 @@ def check_batches(problem: Problem, params: Params, sampling: str, size: int) ->
 
 
 @eqx.filter_jit
-def _loss_and_mean(problem: Problem, params: Params) -> tuple[Array, Array]:
-    return problem.value(params), jnp.mean(example_losses(problem, params))
+def _loss_and_mean(objective: Objective, params: Params) -> tuple[Array, Array]:
+    return objective.value(params), jnp.mean(example_losses(objective, params))
 
 
-def example_losses(problem: Problem, params: Params) -> Array:
+def example_losses(objective: Objective, params: Params) -> Array:
     """The loss of each example by itself, shape ``(n,)``."""
 
     def of(i: Integer) -> Array:
-        return on_examples(problem, i[None]).value(params)
+        return objective.on_examples(i[None]).value(params)
 
-    return jax.vmap(of)(jnp.arange(number_of_examples(problem.args)))
-
-
-def on_examples(problem: Problem, indices: Array) -> Problem:
-    """The same problem with some of its examples."""
-    return eqx.tree_at(lambda p: p.args, problem, examples(problem.args, indices))
+    return jax.vmap(of)(jnp.arange(number_of_examples(objective.args)))

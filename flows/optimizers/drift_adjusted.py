@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._checks import positive_scalar
 from .._custom_types import Integer, Params, Scalar
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import add_scaled
 from ._base import AbstractOptimizer
 from ._drift import MAXIMUM, maximum_scalar, power_scalar
@@ -110,13 +110,13 @@ class DriftAdjustedDescent(AbstractOptimizer):
         return DriftAdjustedState(params, self._rule.init(params))
 
     def step(
-        self, problem: Problem, state: DriftAdjustedState, gradient: Params | None = None
+        self, objective: Objective, state: DriftAdjustedState, gradient: Params | None = None
     ) -> DriftAdjustedState:
         """One step against the gradient."""
         params = state.params
         if gradient is None:
-            gradient = problem.gradient(params)
-        rule = self._rule.next(state.rule, params, gradient, problem.gradient)
+            gradient = objective.gradient(params)
+        rule = self._rule.next(state.rule, params, gradient, objective.gradient)
         return DriftAdjustedState(add_scaled(params, -rule.learning_rate, gradient), rule)
 
     def params(self, state: DriftAdjustedState) -> Params:

@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 
 from .._checks import positive_scalar
 from .._custom_types import Integer, Params, PyTree, Scalar
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import add_scaled
 from ._preconditioned import AbstractPreconditionedDescent
 
@@ -53,10 +53,10 @@ class GradientDescent(AbstractPreconditionedDescent):
         """The parameters themselves are the state."""
         return params
 
-    def step(self, problem: Problem, state: Params, gradient: Params | None = None) -> Params:
+    def step(self, objective: Objective, state: Params, gradient: Params | None = None) -> Params:
         """One step against the gradient."""
         if gradient is None:
-            gradient = problem.gradient(state)
+            gradient = objective.gradient(state)
         return add_scaled(state, -self.learning_rate, gradient)
 
     def params(self, state: Params) -> Params:

@@ -11,7 +11,7 @@ import jax.tree_util as jtu
 
 from .._checks import fraction, non_negative, positive_scalar
 from .._custom_types import Integer, Params, PyTree, Scalar
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import real_dtype
 from ._preconditioned import AbstractPreconditionedDescent
 from ._references import COHEN_2025
@@ -51,11 +51,11 @@ class _AbstractRMSProp(AbstractPreconditionedDescent):
         return RMSPropState(params, zero)
 
     def step(
-        self, problem: Problem, state: RMSPropState, gradient: Params | None = None
+        self, objective: Objective, state: RMSPropState, gradient: Params | None = None
     ) -> RMSPropState:
         """One step: first the moment, then the parameters."""
         if gradient is None:
-            gradient = problem.gradient(state.params)
+            gradient = objective.gradient(state.params)
         squares = self.squares(jtu.tree_map(jnp.square, gradient))
         beta = self.decay
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._checks import non_negative
 from .._custom_types import Integer, Params, Scalar
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import add_scaled, norm, real_dtype, scaled, select
 from ._base import AbstractOptimizer
 from ._drift import direction
@@ -111,9 +111,9 @@ class ScaleInvariantDescent(AbstractOptimizer):
         """1: the learning rate may be another one in every step."""
         return jnp.asarray(1.0)
 
-    def check(self, problem: Problem, params: Params) -> None:
+    def check(self, objective: Objective, params: Params) -> None:
         """Raise a `NotScaleInvariantError` unless the loss is scale invariant."""
-        require(problem, params)
+        require(objective, params)
 
     def init(self, params: Params) -> ScaleInvariantState:
         """Before the first step."""
@@ -126,11 +126,11 @@ class ScaleInvariantDescent(AbstractOptimizer):
         )
 
     def step(
-        self, problem: Problem, state: ScaleInvariantState, gradient: Params | None = None
+        self, objective: Objective, state: ScaleInvariantState, gradient: Params | None = None
     ) -> ScaleInvariantState:
         """One step: the direction turns towards the descent, the norm follows Pythagoras."""
         if gradient is None:
-            gradient = problem.gradient(self.params(state))
+            gradient = objective.gradient(self.params(state))
         dtype = state.log_norm.dtype
         eta = state.learning_rate
         a = 1 - eta * rate_at(self.weight_decay, state.step).astype(dtype)

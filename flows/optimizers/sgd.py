@@ -8,10 +8,10 @@ import jax.random as jr
 from .._checks import integer, is_traced, non_negative, one_of, positive_scalar, random_key
 from .._custom_types import Array, Integer, Params, Scalar
 from .._errors import InvalidOptionError
-from .._problem import Problem
+from .._objective import Objective, number_of_examples
 from .._vectors import add, add_scaled, scaled
 from ._gaussian_noise import GaussianNoise, standard_normal
-from ._minibatches import SAMPLINGS, batch, check_batches, number_of_examples, on_examples
+from ._minibatches import SAMPLINGS, batch, check_batches
 from ._stochastic import AbstractStochasticOptimizer
 
 
@@ -119,10 +119,10 @@ class SGD(AbstractStochasticOptimizer):
         """Whether what one step draws says nothing of what another does."""
         return self.batch_size is None or self.sampling in SAMPLINGS[:2]
 
-    def check(self, problem: Problem, params: Params) -> None:
+    def check(self, objective: Objective, params: Params) -> None:
         """Raise a typed error unless batch, noise, data and loss fit together."""
         if self.batch_size is not None:
-            check_batches(problem, params, self.sampling, self.batch_size)
+            check_batches(objective, params, self.sampling, self.batch_size)
         if self.noise is not None:
             self.noise.check(params)
 
@@ -131,15 +131,17 @@ class SGD(AbstractStochasticOptimizer):
         key = random_key(key, "SGD")
         return SGDState(params, scaled(0.0, params), key, jnp.asarray(0))
 
-    def step(self, problem: Problem, state: SGDState, gradient: Params | None = None) -> SGDState:
+    def step(
+        self, objective: Objective, state: SGDState, gradient: Params | None = None
+    ) -> SGDState:
         """One step, or `repeats` shorter ones."""
         batch_key, noise_key = jr.split(state.key)
         if self.batch_size is not None:
-            n = number_of_examples(problem.args)
+            n = number_of_examples(objective.args)
             indices = batch(self.sampling, n, self.batch_size, batch_key, state.step)
-            seen, gradient = on_examples(problem, indices), None
+            seen, gradient = objective.on_examples(indices), None
         else:
-            seen = problem
+            seen = objective
         noise = None
         if self.noise is not None:
             draws = standard_normal(jr.fold_in(noise_key, state.step), state.point)

@@ -10,7 +10,7 @@ from .._checks import positive_scalar
 from .._continuation import continued
 from .._custom_types import Integer, Params, Scalar
 from .._errors import InvalidOptimizerError
-from .._problem import Problem
+from .._objective import Objective
 from ._base import AbstractOptimizer
 
 
@@ -71,12 +71,12 @@ class StepMap(AbstractOptimizer):
         """The parameters themselves are the state."""
         return params
 
-    def step(self, problem: Problem, state: Params, gradient: Params | None = None) -> Params:
+    def step(self, objective: Objective, state: Params, gradient: Params | None = None) -> Params:
         """``Phi``, continued analytically at complex parameters."""
         del gradient
 
         def moved(state: Params) -> Params:
-            given, _ = eqx.partition(self.function(problem.whole(state)), eqx.is_array)
+            given, _ = eqx.partition(self.function(objective.whole(state)), eqx.is_array)
             _check_shapes(given, state)
             return given
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Flag, Float, Integer, Params, PyTree, Scalar
-from .._problem import Problem
 from .._vectors import norm, real_dtype, scaled, select, subtract
+from ..optimizers import Problem
 
 # The exponent is the mean over so many blocks, its error that of their means. The first block only
 # turns the tangent into the fastest direction.
@@ -118,7 +118,7 @@ def settle(problem: Problem, walker: Walker, steps: Array, bound: Scalar) -> Wal
     """So many steps without the tangent."""
 
     def body(_, walker):
-        state = problem.optimizer.step(problem, walker.state)
+        state = problem.step(walker.state)
         return _accept(problem, walker, state, walker.tangent, bound)
 
     return jax.lax.fori_loop(0, steps, body, walker)
@@ -129,7 +129,7 @@ def advance_with_tangent(problem: Problem, walker: Walker, bound: Scalar) -> tup
     point, rest = eqx.partition(walker.state, eqx.is_inexact_array)
 
     def step(point):
-        state = problem.optimizer.step(problem, eqx.combine(point, rest))
+        state = problem.step(eqx.combine(point, rest))
         return eqx.partition(state, eqx.is_inexact_array)
 
     point, tangent, rest = jax.jvp(step, (point,), (walker.tangent,), has_aux=True)

@@ -11,7 +11,6 @@ import numpy as np
 from .._checks import is_traced, positive_scalar
 from .._custom_types import Array, PyTree, Scalar
 from .._errors import InvalidLearningRateError, InvalidOptimizerError, InvalidOptionError
-from .._problem import OneStepMap
 from .._vectors import norm
 from ..optimizers import AbstractOptimizer
 
@@ -102,7 +101,7 @@ def optimizer_at(optimizer: Any, learning_rate: Any) -> AbstractOptimizer:
     return made
 
 
-def stateless(optimizer: OneStepMap, params: PyTree[Any]) -> None:
+def stateless(optimizer: AbstractOptimizer, params: PyTree[Any]) -> None:
     """Raise an `InvalidOptimizerError` unless the state of the optimizer is the parameters."""
     state = jax.eval_shape(optimizer.init, params)
     same = jtu.tree_structure(state) == jtu.tree_structure(params) and all(

@@ -11,8 +11,8 @@ import jax.tree_util as jtu
 import numpy as np
 
 from .._custom_types import Array, Float, Params, PyTree, Scalar
-from .._problem import Problem
 from .._vectors import add, norm, ravel, scaled, subtract, unravel
+from ..optimizers import Problem
 from ._newton import least_change
 
 # Up to this size the derivative around a cycle is a matrix.
@@ -34,7 +34,7 @@ class CycleEquations(eqx.Module):
 
     def step(self, point: Params) -> Params:
         """One step of the optimizer, of the floating-point part of its state."""
-        state = self.problem.optimizer.step(self.problem, eqx.combine(point, self.rest))
+        state = self.problem.step(eqx.combine(point, self.rest))
         return eqx.filter(state, eqx.is_inexact_array)
 
     def orbit(self, start: Params) -> PyTree:

@@ -12,11 +12,10 @@ import numpy as np
 from .._checks import being_traced, integer, step_count
 from .._custom_types import Array, Data, Loss, Params
 from .._errors import InvalidOptionError, InvalidParametersError
-from .._problem import make_problem
 from .._vectors import real_dtype, size
 from ..drivers._chunks import chunk_length, in_chunks, require_host
 from ..drivers._compatible import check_optimizer
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, make_problem
 from ._decide import CHAOTIC, CONVERGED, DIVERGED, PERIODIC, UNDECIDED
 from ._follow import follow
 from ._options import bound_of, positive, tolerance_of
@@ -188,7 +187,7 @@ def basin_shares(
     require_host(being_traced(problem, moving), "basin_shares", "flows.classify_limit")
     total = _number_of_starts(moving)
     one = jtu.tree_map(lambda leaf: leaf[0], moving)
-    optimizer.check(problem, one)
+    optimizer.check(problem.objective, one)
     dtype = real_dtype(one)
     known, places = read_minima(minima, one), read_regions(regions)
     reach = tolerance_of(tolerance, dtype)

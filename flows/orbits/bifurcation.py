@@ -13,10 +13,9 @@ from jaxtyping import Float, Int
 from .._checks import being_traced, integer, step_count
 from .._custom_types import Array, Data, Loss, Params
 from .._errors import InvalidOptionError
-from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size
 from ..drivers._chunks import chunk_length, in_chunks, require_host
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_problem
 from ._decide import DIVERGED, KINDS
 from ._follow import follow
 from ._options import bound_of, optimizer_at, rate_list, tolerance_of
@@ -181,7 +180,7 @@ def bifurcation_diagram(
     rates = rate_list(learning_rates)
     made = optimizer_at(optimizer, rates[0])
     problem, moving = make_problem(loss, start, made, args)
-    made.check(problem, moving)
+    made.check(problem.objective, moving)
     require_host(being_traced(problem, moving), "bifurcation_diagram", "flows.classify_limit")
     single = size(moving) == 1
     if observable is not None and not callable(observable):
@@ -223,7 +222,7 @@ def _run(rates, problem, params, settings, optimizer, observable, keep, max_peri
     transient, block, tolerance, bound = settings
 
     def one(rate):
-        here = Problem(problem.loss, problem.args, optimizer(rate), problem.resting)
+        here = Problem(problem.objective, optimizer(rate))
 
         def observe(params):
             if observable is not None:

@@ -13,9 +13,8 @@ from jaxtyping import Bool, Int
 from .._checks import integer, is_traced, positive_scalar, split_params, step_count
 from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
-from .._problem import Problem, make_problem
 from .._vectors import ravel, real_dtype, size, unravel
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_problem
 from ._newton import newton, newton_dense
 from ._options import optimizer_at, positive, real_number, stateless
 from ._periodic import CycleEquations, closeness, least_period
@@ -267,7 +266,7 @@ def _tolerance(value: Any, dtype: Any) -> Array:
 
 
 def _at(problem: Problem, optimizer: Callable, rate: Array) -> Problem:
-    return Problem(problem.loss, problem.args, optimizer(rate), problem.resting)
+    return Problem(problem.objective, optimizer(rate))
 
 
 @eqx.filter_jit

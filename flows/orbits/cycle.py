@@ -12,10 +12,9 @@ from jaxtyping import Bool, Complex, Int
 from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Data, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
-from .._problem import make_problem
 from .._vectors import norm, real_dtype, size
 from ..drivers._compatible import check_optimizer
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, make_problem
 from ._follow import Walker, first_tangent, settle
 from ._newton import newton
 from ._options import positive
@@ -178,7 +177,7 @@ def find_cycle(
     """
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, start, optimizer, args)
-    optimizer.check(problem, moving)
+    optimizer.check(problem.objective, moving)
     dtype = real_dtype(moving)
     limit = float(jnp.finfo(dtype).eps) ** 0.75
     return _find(

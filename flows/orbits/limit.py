@@ -9,10 +9,9 @@ from jaxtyping import Int
 from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
-from .._problem import Problem, make_problem
 from .._vectors import real_dtype
 from ..drivers._compatible import check_optimizer
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ._decide import CHAOTIC, DIVERGED, KINDS, PERIODIC, REASONS, UNDECIDED, decide
 from ._follow import BLOCKS, Followed, follow
 from ._options import bound_of, tolerance_of
@@ -176,7 +175,7 @@ def classify_limit(
     """
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, start, optimizer, args)
-    optimizer.check(problem, moving)
+    optimizer.check(problem.objective, moving)
     dtype = real_dtype(moving)
     return _classify(
         problem,

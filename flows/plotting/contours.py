@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from .._checks import single_run, split_params
 from .._custom_types import Data, Loss
 from .._errors import InvalidOptionError
-from .._problem import Problem
+from .._objective import as_objective
 from .._vectors import size
 from ._protocols import ComparisonLike, TrajectoryLike
 from ._style import ITERATES, axes_or_new, looks, tidy
@@ -98,13 +98,13 @@ def _draw_contours(ax: Axes, run: ComparisonLike, loss: Loss, args: Any, rows: n
     xs, ys = (np.linspace(low[axis], high[axis], _GRID) for axis in (0, 1))
     moving, resting = split_params(run.iterates.final_params)
     leaves, structure = jtu.tree_flatten(moving)
-    problem = Problem(loss, args, None, resting)  # pyright: ignore[reportArgumentType]
+    objective = as_objective(loss, args).completed(resting)
 
     def value(row):
         if len(leaves) == 1:
-            return problem.value(jtu.tree_unflatten(structure, [row.reshape(leaves[0].shape)]))
+            return objective.value(jtu.tree_unflatten(structure, [row.reshape(leaves[0].shape)]))
         parts = [row[place].reshape(leaf.shape) for place, leaf in enumerate(leaves)]
-        return problem.value(jtu.tree_unflatten(structure, parts))
+        return objective.value(jtu.tree_unflatten(structure, parts))
 
     grid = jnp.asarray(np.stack(np.meshgrid(xs, ys), axis=-1), leaves[0].dtype)
     heights = np.asarray(jax.jit(jax.vmap(jax.vmap(value)))(grid))

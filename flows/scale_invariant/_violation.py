@@ -2,8 +2,7 @@
 
 from .._checks import being_traced
 from .._custom_types import Data, Loss, Params, Scalar
-from .._problem import make_problem
-from ..optimizers import GradientDescent
+from .._objective import make_objective
 from ..optimizers._invariance import require, violation
 
 
@@ -46,8 +45,8 @@ def scale_violation(loss: Loss, params: Params, *, args: Data = None) -> Scalar:
     References:
         Z. Li, K. Lyu, S. Arora (2020), arXiv:2010.02916, for the property; the measure is our own.
     """
-    problem, moving = make_problem(loss, params, GradientDescent(1.0), args)
-    return violation(problem, moving)
+    objective, moving = make_objective(loss, params, args)
+    return violation(objective, moving)
 
 
 def require_scale_invariance(loss: Loss, params: Params, *, args: Data = None) -> None:
@@ -83,6 +82,6 @@ def require_scale_invariance(loss: Loss, params: Params, *, args: Data = None) -
     References:
         Z. Li, K. Lyu, S. Arora (2020), arXiv:2010.02916.
     """
-    problem, moving = make_problem(loss, params, GradientDescent(1.0), args)
-    if not being_traced(problem, moving):
-        require(problem, moving)
+    objective, moving = make_objective(loss, params, args)
+    if not being_traced(objective, moving):
+        require(objective, moving)

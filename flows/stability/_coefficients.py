@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Complex, Int
 
 from .._checks import integer, is_traced
-from .._custom_types import Array, Data, Float, Loss, Params, PyTree
+from .._custom_types import Array, Data, Float, Loss, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError, InvalidOptimizerError, InvalidOptionError
-from .._problem import Problem, make_problem
+from .._objective import Objective, make_objective
 from .._vectors import ravel, real_dtype, size, unravel
 from ..curvature.eigenpairs.top import DENSE_LIMIT, top
 from ..curvature.spectral_functions import alpha, truncated_alpha
@@ -226,12 +226,13 @@ def stability_coefficients(
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952. The block iteration: K. Wu,
         H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000), 602-616.
     """
-    _check_optimizer(optimizer)
-    problem, moving = make_problem(loss, params, optimizer, args)
-    return _coefficients(problem, moving, _number_of_directions(k, size(moving)))
+    rate = _checked(optimizer).learning_rate
+    objective, moving = make_objective(loss, params, args)
+    return _coefficients(objective, rate, moving, _number_of_directions(k, size(moving)))
 
 
-def _check_optimizer(optimizer: Any) -> None:
+def _checked(optimizer: Any) -> GradientDescent:
+    """The optimizer, or a typed error."""
     if not isinstance(optimizer, AbstractOptimizer):
         raise InvalidOptimizerError(
             f"optimizer must be flows.GradientDescent(...), got {optimizer!r}. "
@@ -242,6 +243,7 @@ def _check_optimizer(optimizer: Any) -> None:
             f"stability coefficients model GradientDescent, not {type(optimizer).__name__}. "
             "Pass flows.GradientDescent(learning_rate) with a learning rate of your choice."
         )
+    return optimizer
 
 
 def _number_of_directions(k: Any, n: int) -> int:
@@ -257,9 +259,11 @@ def _number_of_directions(k: Any, n: int) -> int:
 
 
 @eqx.filter_jit
-def _coefficients(problem: Problem, params: Params, k: int) -> StabilityCoefficients:
-    h = problem.optimizer.learning_rate.astype(real_dtype(params))  # pyright: ignore[reportAttributeAccessIssue]
-    gradient, product = jax.linearize(problem.gradient, params)
+def _coefficients(
+    objective: Objective, learning_rate: Scalar, params: Params, k: int
+) -> StabilityCoefficients:
+    h = learning_rate.astype(real_dtype(params))
+    gradient, product = objective.linearised(params)
     eigenvalues, vectors, residuals, largest = top(product, params, k)
     components = vectors.T @ ravel(gradient)
     factors = alpha(h * eigenvalues)

@@ -1,15 +1,13 @@
 """How far descent drifts from the gradient flow, and the learning rate that allows for it."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from .._checks import is_traced
 from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import RunFailedError
-from .._problem import Problem, make_problem
+from .._objective import Objective, make_objective
 from .._vectors import real_dtype
-from ..optimizers import GradientDescent
 from ..optimizers._drift import direction, learning_rate, maximum_scalar, power_scalar
 
 _NOT_FINITE = (
@@ -52,8 +50,8 @@ def drift(loss: Loss, params: Params, *, args: Data = None) -> Scalar:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
-    problem, moving = make_problem(loss, params, GradientDescent(1.0), args)
-    return _finite(_drift(problem, moving))
+    objective, moving = make_objective(loss, params, args)
+    return _finite(_drift(objective, moving))
 
 
 def drift_adjusted_learning_rate(
@@ -111,8 +109,8 @@ def drift_adjusted_learning_rate(
 
 
 @eqx.filter_jit
-def _drift(problem: Problem, params: Params) -> Scalar:
-    gradient, product = jax.linearize(problem.gradient, params)
+def _drift(objective: Objective, params: Params) -> Scalar:
+    gradient, product = objective.linearised(params)
     unit, _ = direction(gradient)
     return direction(product(unit))[1].astype(real_dtype(params))
 

@@ -11,11 +11,10 @@ import numpy as np
 from .._checks import integer, is_traced
 from .._custom_types import Array, Data, Loss, Params, PyTree, Scalar
 from .._errors import InvalidOptionError, RunFailedError
-from .._problem import Problem, make_problem
+from .._objective import Objective, make_objective
 from .._vectors import real_dtype, size
 from ..curvature.basis import inner_product
 from ..curvature.eigenpairs.largest import Eigenpairs, largest_eigenpairs
-from ..optimizers import GradientDescent
 
 _MAX_PASSES = 500
 
@@ -75,10 +74,10 @@ def top_eigenpairs(
         Block Krylov methods with thick restarts: K. Wu, H. Simon, SIAM J. Matrix Anal. Appl. 22
         (2000), 602-616.
     """
-    problem, moving = make_problem(loss, params, GradientDescent(1.0), args)
+    objective, moving = make_objective(loss, params, args)
     k = integer(k, 1, "k", f"k={min(5, size(moving))}", size(moving))
     _check_start(start, moving)
-    found = _find(problem, moving, k, start, _tolerance(rtol, moving))
+    found = _find(objective, moving, k, start, _tolerance(rtol, moving))
     if throw and not is_traced(found.converged):
         _require(found)
     return found
@@ -120,8 +119,8 @@ def sharpness(
     References:
         J. Cohen, S. Kaur, Y. Li, J. Z. Kolter, A. Talwalkar (2021), arXiv:2103.00065.
     """
-    problem, moving = make_problem(loss, params, GradientDescent(1.0), args)
-    value, found = _sharpness(problem, moving, _tolerance(rtol, moving))
+    objective, moving = make_objective(loss, params, args)
+    value, found = _sharpness(objective, moving, _tolerance(rtol, moving))
     if not is_traced(found.converged):
         _require(found)
         return value
@@ -134,20 +133,22 @@ def sharpness(
 
 
 @eqx.filter_jit
-def _find(problem: Problem, params: Params, k: int, start: PyTree[Any], rtol: Scalar) -> Eigenpairs:
-    arrays, rest = eqx.partition((problem, params), eqx.is_array)
-    problem, params = eqx.combine(_not_differentiable(arrays), rest)
-    return _iterate(problem, params, k, start, rtol)
+def _find(
+    objective: Objective, params: Params, k: int, start: PyTree[Any], rtol: Scalar
+) -> Eigenpairs:
+    arrays, rest = eqx.partition((objective, params), eqx.is_array)
+    objective, params = eqx.combine(_not_differentiable(arrays), rest)
+    return _iterate(objective, params, k, start, rtol)
 
 
 @eqx.filter_jit
-def _sharpness(problem: Problem, params: Params, rtol: Scalar) -> tuple[Scalar, Eigenpairs]:
-    arrays, rest = eqx.partition((problem, params), eqx.is_array)
+def _sharpness(objective: Objective, params: Params, rtol: Scalar) -> tuple[Scalar, Eigenpairs]:
+    arrays, rest = eqx.partition((objective, params), eqx.is_array)
 
     # All arrays are arguments, as a derivative rule must not close over what is traced.
     def of(arrays: PyTree[Any], rtol: Scalar) -> tuple[Scalar, Eigenpairs]:
-        problem, params = eqx.combine(arrays, rest)
-        found = _iterate(problem, params, 1, None, rtol)
+        objective, params = eqx.combine(arrays, rest)
+        found = _iterate(objective, params, 1, None, rtol)
         return found.values[0], found
 
     value_and_pairs = jax.custom_jvp(of)
@@ -158,8 +159,8 @@ def _sharpness(problem: Problem, params: Params, rtol: Scalar) -> tuple[Scalar, 
         u = jtu.tree_map(lambda leaf: leaf[0], found.vectors)
 
         def quotient(arrays: PyTree[Any]) -> Scalar:
-            problem, params = eqx.combine(arrays, rest)
-            return inner_product(u, problem.hessian_vector_product(params, u))
+            objective, params = eqx.combine(arrays, rest)
+            return inner_product(u, objective.hessian_vector_product(params, u))
 
         _, change = jax.jvp(quotient, primals[:1], tangents[:1])
         return (value, found), (change, jtu.tree_map(_no_tangent, found))
@@ -168,9 +169,9 @@ def _sharpness(problem: Problem, params: Params, rtol: Scalar) -> tuple[Scalar, 
 
 
 def _iterate(
-    problem: Problem, params: Params, k: int, start: PyTree[Any], rtol: Scalar
+    objective: Objective, params: Params, k: int, start: PyTree[Any], rtol: Scalar
 ) -> Eigenpairs:
-    _, product = jax.linearize(problem.gradient, params)
+    _, product = objective.linearised(params)
     return largest_eigenpairs(product, params, k, start, rtol, _MAX_PASSES)
 
 

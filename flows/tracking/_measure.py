@@ -4,12 +4,11 @@ import math
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Params, Scalar
-from .._problem import Problem
+from .._objective import Objective
 from .._vectors import real_dtype, select, size
 from ..curvature.eigenpairs.block import by_row, inner_products, random_rows
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, track
@@ -31,7 +30,7 @@ def first_pairs(params: Params, k: int) -> TrackedEigenpairs:
 
 @eqx.filter_jit
 def measure(
-    problem: Problem,
+    objective: Objective,
     params: Params,
     before: TrackedEigenpairs,
     k: int,
@@ -41,11 +40,8 @@ def measure(
 
     Where anything is not finite the pairs stay what they were, and the numbers are NaN.
     """
-    (value, gradient), tangent = jax.linearize(problem.value_and_gradient, params)
-
-    def product(vector: Params) -> Params:
-        return tangent(vector)[1]
-
+    value = objective.value(params)
+    gradient, product = objective.linearised(params)
     # All pairs are near this threshold, so that all but the guards must converge.
     found = track(product, before, 1.0, near=-math.inf, rtol=rtol, max_passes=_MAX_PASSES)
     unit, length = direction(gradient)

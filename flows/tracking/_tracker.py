@@ -12,18 +12,15 @@ import numpy as np
 
 from .._checks import (
     being_traced,
-    data,
     integer,
-    loss_signature,
     positive_scalar,
     split_params,
 )
 from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import InvalidOptionError, InvalidParametersError
-from .._problem import Problem
+from .._objective import as_objective
 from .._vectors import real_dtype, size
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs
-from ..optimizers import GradientDescent
 from ..results import RegimeReport
 from ._measure import first_pairs, measure
 
@@ -74,8 +71,7 @@ class Tracker:
         args: Data = None,
         rtol: float | None = None,
     ):
-        loss_signature(loss, args)
-        self._loss, self._args = loss, data(args)
+        self._objective = as_objective(loss, args)
         self._learning_rate = learning_rate
         if not callable(learning_rate):
             positive_scalar(learning_rate, "learning_rate")
@@ -121,15 +117,15 @@ class Tracker:
         moving, resting = split_params(params, finite=self._pairs is None)
         moving = self._checked(moving, step)
         rate = positive_scalar(self._rate(step, learning_rate), "learning_rate", zero=True)
-        args = self._args if args is None else data(args)
-        # No number here depends on the optimizer: the report puts the rates to them.
-        problem = Problem(self._loss, args, GradientDescent(1.0), resting)
+        objective = self._objective.completed(resting, args)
         rtol = None if self._rtol is None else jnp.asarray(self._rtol, real_dtype(moving))
         before, started = self._pairs, None
         if before is None:
             # Twice at first, so that nothing that random vectors hardly see is overlooked.
-            before, started = measure(problem, moving, first_pairs(moving, self._k), self._k, rtol)
-        self._pairs, row = measure(problem, moving, before, self._k, rtol)
+            before, started = measure(
+                objective, moving, first_pairs(moving, self._k), self._k, rtol
+            )
+        self._pairs, row = measure(objective, moving, before, self._k, rtol)
         if started is not None:
             row["matvecs"] = row["matvecs"] + started["matvecs"]
         self._rows.append({"steps": step, "learning_rates": rate, **row})

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from .._custom_types import Array, At, Params, PyTree, VectorField
 from .._errors import RESULTS
-from .._problem import Problem
 from .._vectors import scaled
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem
 from .methods import AbstractMethod, Diffrax
 
 

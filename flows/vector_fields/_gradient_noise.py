@@ -15,11 +15,11 @@ import jax.random as jr
 
 from .._checks import is_traced
 from .._custom_types import Array, Params, Scalar
-from .._problem import Problem
+from .._objective import number_of_examples
 from .._vectors import add, add_scaled, ravel, real_dtype, size, subtract
-from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers import SGD, AbstractOptimizer, Problem
 from ..optimizers._gaussian_noise import standard_normal
-from ..optimizers._minibatches import example_losses, number_of_examples
+from ..optimizers._minibatches import example_losses
 from ._base import AbstractFlow, unless_one_of
 
 
@@ -77,7 +77,7 @@ def noise(problem: Problem, params: Params, draws: tuple[Array | None, Params | 
         n = batch.shape[0]
         scale = (batch_factor(sgd(problem), n) / n) ** 0.5
         weights = scale * (batch - jnp.mean(batch))
-        total = jax.grad(lambda p: jnp.sum(weights * example_losses(problem, p)))(params)
+        total = jax.grad(lambda p: jnp.sum(weights * example_losses(problem.objective, p)))(params)
     covariance = sgd(problem).noise
     if covariance is not None:
         total = add(total, covariance.times(added))
@@ -89,7 +89,7 @@ def covariance(problem: Problem, params: Params) -> Array:
     p = size(params)
     total = jnp.zeros((p, p), real_dtype(params))
     if sgd(problem).batch_size is not None:
-        gradients = jax.jacrev(lambda q: example_losses(problem, q))(params)
+        gradients = jax.jacrev(lambda q: example_losses(problem.objective, q))(params)
         rows = jax.vmap(ravel)(gradients)
         rows = rows - jnp.mean(rows, axis=0, keepdims=True)
         n = rows.shape[0]
@@ -104,7 +104,7 @@ def trace_gradient(problem: Problem, params: Params) -> Params:
     r"""Half the gradient of ``tr Sigma`` of single examples, ``(1/n) sum_i H_i g_i - H g``."""
 
     def half_trace(p: Params) -> Scalar:
-        gradients = jax.jacrev(lambda q: example_losses(problem, q))(p)
+        gradients = jax.jacrev(lambda q: example_losses(problem.objective, q))(p)
         mean = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0, keepdims=True), gradients)
         deviations = jax.tree.leaves(subtract(gradients, mean))
         n = number_of_examples(problem.args)

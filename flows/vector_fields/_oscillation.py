@@ -15,13 +15,12 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Flag, Float, Params, PyTree, Scalar
-from .._problem import Problem
 from ..curvature.complementarity.problem import complementarity
 from ..curvature.eigenpairs.block import by_row, inner_products
 from ..curvature.eigenpairs.critical import CriticalDerivatives, pair_places, pairs
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs
 from ..curvature.hessian import Matvec
-from ..optimizers import AbstractPreconditionedDescent
+from ..optimizers import AbstractPreconditionedDescent, Problem
 
 # From here on a direction takes part; the edge is at 2.
 _NEAR = 1.95
@@ -53,7 +52,7 @@ class Metric:
 
     def __init__(self, problem: Problem, params: Params, moment: PyTree[Any]):
         self.params, self.moment = params, moment
-        self.gradient, self.hessian = jax.linearize(problem.gradient, params)
+        self.gradient, self.hessian = problem.linearised(params)
         self.P = optimizer_of(problem).preconditioner(moment, params)
         self.root = jtu.tree_map(jnp.sqrt, self.P)
 

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from .._custom_types import At, Params, PyTree
-from .._problem import Problem
+from ..optimizers import Problem
 from ._base import AbstractFlow
 
 

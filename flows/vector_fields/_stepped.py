@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .._custom_types import At, Integer, Params, PyTree, VectorField
 from .._errors import IncompatibleFlowError
-from .._problem import Problem
+from ..optimizers import Problem
 from ._base import AbstractFlow
 from .methods import AbstractMethod, OwnSteps
 

@@ -7,7 +7,7 @@ import equinox as eqx
 
 from .._custom_types import Array, At, PyTree
 from .._errors import RESULTS
-from .._problem import Problem
+from ..optimizers import Problem
 from ._base import AbstractFlow
 from .methods import AbstractMethod, NoisySteps
 

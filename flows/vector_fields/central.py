@@ -9,12 +9,11 @@ import jax.tree_util as jtu
 from .._checks import integer, one_of
 from .._custom_types import Array, At, Integer, Params, PyTree, Scalar
 from .._errors import RESULTS
-from .._problem import Problem
 from .._vectors import add, add_scaled, norm, ravel, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
-from ..optimizers import AbstractOptimizer, GradientDescent, RMSProp, ScalarRMSProp
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem, RMSProp, ScalarRMSProp
 from ..optimizers._references import COHEN_2025
 from ._base import unless_one_of
 from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation

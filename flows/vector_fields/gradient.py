@@ -3,9 +3,8 @@
 from typing import Any, ClassVar
 
 from .._custom_types import At, Params
-from .._problem import Problem
 from .._vectors import scaled
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem
 from ..optimizers._references import HAIRER_2006
 from ._base import descent, unless_one_of
 from ._point import AbstractPointFlow

@@ -9,12 +9,11 @@ import jax.tree_util as jtu
 
 from .._checks import integer
 from .._custom_types import Array, At, Params, PyTree, Scalar
-from .._problem import Problem
+from .._objective import number_of_examples
 from .._vectors import add_scaled, norm, real_dtype, scaled
-from ..optimizers import SGD, AbstractOptimizer
+from ..optimizers import SGD, AbstractOptimizer, Problem
 from ..optimizers._drift import direction
 from ..optimizers._invariance import require
-from ..optimizers._minibatches import number_of_examples, on_examples
 from ..optimizers._references import LI_2020
 from ._gradient_noise import batch_factor, draw, noise, sgd, unless_plain
 from ._stochastic import AbstractStochasticFlow
@@ -115,8 +114,8 @@ class IntrinsicFlow(AbstractStochasticFlow):
     def check(self, problem: Problem, params: Params) -> None:
         """Raise a `NotScaleInvariantError` unless the loss is, or that of the first example."""
         # Of all examples together it may cancel, and then there would be rounding errors to judge.
-        batches = sgd(problem).batch_size is not None
-        require(on_examples(problem, jnp.arange(1)) if batches else problem, params)
+        batches, objective = sgd(problem).batch_size is not None, problem.objective
+        require(objective.on_examples(jnp.arange(1)) if batches else objective, params)
 
     def start(self, problem: Problem, state: PyTree[Any], at: At) -> IntrinsicState:
         """Direction and norm of the parameters."""
@@ -191,7 +190,7 @@ def covariance_trace(problem: Problem, params: Params) -> Scalar:
     mean = problem.gradient(params)
 
     def square(i: Array) -> Scalar:
-        gradient = on_examples(problem, i[None]).gradient(params)
+        gradient = problem.objective.on_examples(i[None]).gradient(params)
         return norm(jtu.tree_map(jnp.subtract, gradient, mean)) ** 2
 
     squares = jax.lax.map(square, jnp.arange(n), batch_size=min(n, _CHUNK))

@@ -3,13 +3,11 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 
 from .._checks import one_of
 from .._custom_types import At, Params
-from .._problem import Problem
 from .._vectors import add_scaled, combination, scaled
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem
 from ..optimizers._references import HAIRER_2006
 from ._base import descent, unless_one_of
 from ._point import AbstractPointFlow
@@ -119,7 +117,7 @@ class ModifiedFlow(AbstractPointFlow):
 def _terms(problem: Problem, y: Params, order: int) -> list[Params]:
     """What multiplies ``-h^0, -h^1, ...`` in the field."""
     # The gradient is its own direction, so one linearisation gives g and all products H v.
-    g, H = jax.linearize(problem.gradient, y)
+    g, H = problem.linearised(y)
 
     def D(*directions: Params) -> Params:
         return problem.directional_derivative(y, *directions)

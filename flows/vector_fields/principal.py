@@ -10,7 +10,6 @@ import jax.tree_util as jtu
 
 from .._checks import one_of
 from .._custom_types import At, Params, PyTree, Scalar
-from .._problem import Problem
 from .._vectors import add_scaled, norm, scaled, size
 from ..curvature import (
     AbstractCurvature,
@@ -24,7 +23,7 @@ from ..curvature import (
 from ..curvature.functions.rounded_alpha import rounded_alpha
 from ..curvature.hessian import scaled_hessian
 from ..curvature.spectral_functions import BRANCHES
-from ..optimizers import AbstractOptimizer, GradientDescent, StepMap
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem, StepMap
 from ..optimizers._references import ROSCA_2023
 from ._base import AbstractFlow, descent, unless_one_of
 from ._complex_state import ComplexState, join, split
@@ -250,9 +249,9 @@ class PrincipalFlow(AbstractFlow):
     def _image(self, problem: Problem, params: Params) -> SpectralImage:
         """``alpha(h H) g``, with the correction if there is one."""
         if isinstance(problem.optimizer, StepMap):
-            return step_map_velocity(self.branch, problem, params)
+            return step_map_velocity(self.branch, problem.step, params)
         h = descent(problem).learning_rate
-        gradient, matvec = scaled_hessian(problem, h, params)
+        gradient, matvec = scaled_hessian(problem.objective, h, params)
         curvature = self._curvature(problem, params)
 
         def third(v: Params, w: Params) -> Params:

@@ -2,13 +2,10 @@
 
 from typing import Any, ClassVar
 
-import jax
-
 from .._custom_types import At, Params
-from .._problem import Problem
+from .._objective import number_of_examples
 from .._vectors import add_scaled, scaled
-from ..optimizers import SGD, AbstractOptimizer
-from ..optimizers._minibatches import number_of_examples
+from ..optimizers import SGD, AbstractOptimizer, Problem
 from ._gradient_noise import force, sgd, trace_gradient, unless_plain
 from ._point import AbstractPointFlow
 
@@ -91,6 +88,6 @@ class ReshufflingFlow(AbstractPointFlow):
         n = number_of_examples(problem.args)
         b = sgd(problem).batch_size or n
         factor = (n - b) / (b * (n - 1)) if n > 1 else 0.0
-        g, product = jax.linearize(force(problem), y)
+        g, product = problem.linearised(y, force(problem))
         correction = add_scaled(product(g), factor, trace_gradient(problem, y))
         return scaled(-h, add_scaled(g, h / 2, correction))

@@ -3,17 +3,15 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, At, Params, PyTree
 from .._errors import InvalidOptionError
-from .._problem import Problem
 from .._vectors import add, add_scaled, norm, scaled, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import combined, inner_products
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, GradientDescent, Problem
 from ._base import descent, unless_one_of
 from ._stepped import AbstractSteppedFlow
 
@@ -163,8 +161,8 @@ class RodFlow(AbstractSteppedFlow):
     def _step(self, problem: Problem, y: RodState) -> tuple[Params, tuple[Params, Params]]:
         """How the centre changes in a step, and the gradients at both ends."""
         h = descent(problem).learning_rate
-        above, product_above = jax.linearize(problem.gradient, add(y.centre, y.half))
-        below, product_below = jax.linearize(problem.gradient, subtract(y.centre, y.half))
+        above, product_above = problem.linearised(add(y.centre, y.half))
+        below, product_below = problem.linearised(subtract(y.centre, y.half))
         both = add(above, below)
         bend = add(product_above(both), product_below(both))
         return add_scaled(scaled(-h / 2, both), -(h**2) / 8, bend), (above, below)

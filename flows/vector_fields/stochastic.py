@@ -3,18 +3,16 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from .._checks import integer, one_of
 from .._custom_types import Array, At, Params, PyTree
 from .._errors import RESULTS, IncompatibleFlowError
-from .._problem import Problem
 from .._vectors import add_scaled, ravel, real_dtype, scaled, size, unravel
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.hessian import matrix_of
 from ..curvature.spectral_functions import alpha
-from ..optimizers import AbstractOptimizer
+from ..optimizers import AbstractOptimizer, Problem
 from ..optimizers._gaussian_noise import standard_normal
 from ._gradient_noise import covariance, draw, force, noise, sgd, unless_plain
 from ._point import AbstractPointFlow
@@ -140,7 +138,7 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
         h = sgd(problem).learning_rate
         if self.order == 1:
             return scaled(-h, force(problem)(y))
-        g, product = jax.linearize(force(problem), y)
+        g, product = problem.linearised(y, force(problem))
         if self.order == 2:
             return scaled(-h, add_scaled(g, h / 2, product(g)))
         values, vectors = symmetric_eigen(matrix_of(product, y))
@@ -170,7 +168,7 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
         """For the principal one: beyond ``h lambda = 1``, or where no real matrix is ``D``."""
         if self.order != "principal":
             return RESULTS.successful
-        _, product = jax.linearize(force(problem), y)
+        _, product = problem.linearised(y, force(problem))
         values, _ = symmetric_eigen(matrix_of(product, y))
         beyond = sgd(problem).learning_rate.astype(values.dtype) * values[-1] >= 1
         _, variances, _ = _principal_diffusion(problem, y)
@@ -192,7 +190,7 @@ def _below_one(z: Array) -> Array:
 def _principal_diffusion(problem: Problem, y: Params) -> tuple[Array, Array, Array]:
     """The eigenvectors of ``H``, and in their basis eigenvalues and eigenvectors of ``D D^T``."""
     h = sgd(problem).learning_rate.astype(real_dtype(y))
-    _, product = jax.linearize(force(problem), y)
+    _, product = problem.linearised(y, force(problem))
     values, vectors = symmetric_eigen(matrix_of(product, y))
     a = 1 - _below_one(h * values)
     less = a[:, None] * a[None, :] - 1

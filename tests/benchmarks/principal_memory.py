@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from network import loss, network
 
 import flows
-from flows._problem import make_problem
 from flows.curvature.hessian import scaled_hessian
 from flows.curvature.spectral_functions import alpha
+from flows.optimizers import make_problem
 
 WIDTHS = (64, 960, 960, 130, 1)
 EXAMPLES = 8  # so few that activations, which are no arrays of parameters, do not count

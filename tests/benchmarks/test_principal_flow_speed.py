@@ -17,9 +17,9 @@ from network import loss, network
 from timing import medians, report
 
 import flows
-from flows._problem import make_problem
 from flows.curvature.hessian import scaled_hessian
 from flows.curvature.spectral_functions import alpha
+from flows.optimizers import make_problem
 from flows.vector_fields._complex_state import split
 
 pytestmark = pytest.mark.benchmark

@@ -17,7 +17,7 @@ from test_principal_flow_speed import HUNDRED_THOUSAND, MATVECS, field, image, p
 from timing import medians
 
 import flows
-from flows._problem import make_problem
+from flows.optimizers import make_problem
 
 pytestmark = pytest.mark.benchmark
 

@@ -12,9 +12,9 @@ import pytest
 from helpers import assert_close, rosenbrock
 
 import flows
-from flows._problem import make_problem
 from flows.curvature import resolve
 from flows.curvature.spectral_functions import alpha
+from flows.optimizers import make_problem
 from flows.vector_fields._complex_state import ComplexState, join
 
 FLOW = flows.PrincipalFlow(curvature=flows.Dense())

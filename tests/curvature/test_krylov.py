@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import flows
 import flows.problems
-from flows._problem import make_problem
 from flows.curvature.functions.krylov_space import krylov_space
 from flows.curvature.hessian import scaled_hessian
 from flows.curvature.spectral_functions import alpha
+from flows.optimizers import make_problem
 
 DTYPES = [float, complex]
 # Far more products than some of the matrices have rows; no early stop where it is not tested.

@@ -10,7 +10,6 @@ import scipy.integrate
 from helpers import assert_close, tanh_network
 
 import flows
-from flows._problem import make_problem
 from flows._vectors import scaled
 from flows.curvature.basis import Basis
 from flows.curvature.functions.dense_cubic import dense_cubic_image
@@ -20,6 +19,7 @@ from flows.curvature.functions.logistic_rule import logistic_rule
 from flows.curvature.functions.matrix_function import matrix_function
 from flows.curvature.functions.rounded_alpha import rounded_alpha
 from flows.curvature.hessian import scaled_hessian
+from flows.optimizers import make_problem
 
 NETWORK, NETWORK_START = tanh_network()
 

@@ -93,7 +93,7 @@ def test_the_covariance_of_a_batch(sampling, factor):
     single = np.cov(gradients.T, bias=True)
     np.testing.assert_allclose(exact, factor * single, rtol=1e-12)
     # And the library's covariance, formed and applied.
-    from flows._problem import make_problem
+    from flows.optimizers import make_problem
     from flows.vector_fields import _gradient_noise as gradient_noise
 
     optimizer = flows.SGD(0.1, batch_size=2, sampling=sampling)

@@ -8,7 +8,7 @@ import pytest
 import scipy.special
 
 import flows
-from flows._problem import make_problem
+from flows.optimizers import make_problem
 from flows.vector_fields.intrinsic import IntrinsicState
 
 LAWS = flows.scale_invariant

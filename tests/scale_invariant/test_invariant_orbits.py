@@ -10,7 +10,7 @@ from helpers import assert_close
 
 import flows
 import symbolic
-from flows._problem import make_problem
+from flows.optimizers import make_problem
 
 PLANE = flows.problems.scale_invariant_plane()
 SPHERE = flows.problems.scale_invariant_sphere()
@@ -35,7 +35,7 @@ PLANES = {
 
 def one_step(loss, optimizer, w):
     problem, moving = make_problem(loss, w, optimizer)
-    return optimizer.params(optimizer.step(problem, optimizer.init(moving)))
+    return optimizer.params(optimizer.step(problem.objective, optimizer.init(moving)))
 
 
 @pytest.mark.parametrize("rates", [(0.1, 0.5), (0.5, 0.2), (1.0, 0.05), (0.1, 0.1)])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import flows
-from flows._problem import make_problem
 from flows.curvature.eigenpairs.tracking import TrackedEigenpairs
+from flows.optimizers import make_problem
 from flows.vector_fields._oscillation import Metric, _stiffening, mean_squares, oscillation
 
 H, C = 0.1, 0.3

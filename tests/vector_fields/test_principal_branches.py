@@ -75,7 +75,7 @@ def test_the_real_branch_takes_one_step():
     @jax.jit
     @jax.vmap
     def step(weights, start, rate):
-        problem = flows.Problem(landscape, weights, flows.GradientDescent(rate), None)
+        problem = flows.Problem(flows.Objective(landscape, weights), flows.GradientDescent(rate))
         return dfx.diffeqsolve(
             dfx.ODETerm(flow.vector_field(problem)),
             dfx.Dopri8(),

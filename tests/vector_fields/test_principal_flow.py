@@ -12,7 +12,7 @@ from helpers import assert_close, rosenbrock
 from hypothesis import given, settings
 
 import flows
-from flows._problem import make_problem
+from flows.optimizers import make_problem
 
 # Twelve products: small programs, and enough for every spectrum here.
 DENSE, KRYLOV = flows.Dense(), flows.Krylov(num_matvecs=12)
@@ -147,7 +147,7 @@ def test_the_singular_published_setting(windows_of):
 
 def test_half_a_step_is_halfway_round():
     flow, optimizer = flows.PrincipalFlow(), flows.GradientDescent(1.05)
-    problem = flows.Problem(quadratic, BOWL, optimizer, None)
+    problem = flows.Problem(flows.Objective(quadratic, BOWL), optimizer)
     solution = dfx.diffeqsolve(
         dfx.ODETerm(flow.vector_field(problem)),
         dfx.Dopri8(),

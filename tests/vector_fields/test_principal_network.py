@@ -41,7 +41,7 @@ def test_order_of_one_step(loss, start, smallest):
     assert slope(rates, errors["PrincipalFlow"]) == pytest.approx(3, abs=0.1)
     assert slope(rates, errors["PrincipalFlow(third-order)"]) == pytest.approx(4, abs=0.15)
     # What is dropped first: (h^3 / 12) |D^3E[g, g]|.
-    problem = flows.Problem(loss, None, flows.GradientDescent(1.0), None)
+    problem = flows.Problem(flows.Objective(loss, None), flows.GradientDescent(1.0))
     gradient = problem.gradient(start)
     dropped = np.linalg.norm(problem.third_derivative(start, gradient, gradient)) / 12
     assert float(errors["PrincipalFlow"][0] / rates[0] ** 3) == pytest.approx(dropped, rel=0.05)

@@ -14,7 +14,7 @@ import scipy.stats
 from helpers import assert_close
 
 import flows
-from flows._problem import make_problem
+from flows.optimizers import make_problem
 
 KEY = jr.key(7)
 ORDERS = (1, 2, "principal")

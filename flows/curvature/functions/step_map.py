@@ -1,10 +1,11 @@
 """The principal flow's velocity for any one-step map, from the whole matrix of its derivative."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from ..._custom_types import Array, Params
-from ..._problem import Problem
 from ..._vectors import ravel, real_dtype, subtract, unravel
 from ..eigen import general_eigen
 from ..hessian import columns_of
@@ -13,7 +14,9 @@ from .matrix_logarithm import logarithm_ratio
 from .rounded_alpha import ROUNDING
 
 
-def step_map_velocity(branch: str, problem: Problem, params: Params) -> SpectralImage:
+def step_map_velocity(
+    branch: str, step: Callable[[Params], Params], params: Params
+) -> SpectralImage:
     r"""How far the principal flow of a map ``Phi`` moves in a step; the spectrum of ``I - D Phi``.
 
     .. math:: \frac{dy}{dn} = \log(D\Phi)\, (D\Phi - I)^{-1} (\Phi(y) - y)
@@ -22,11 +25,10 @@ def step_map_velocity(branch: str, problem: Problem, params: Params) -> Spectral
 
     Arguments:
         branch: Of the logarithm, see `logarithm_ratio`.
-        problem: Its optimizer is the map.
+        step: ``Phi``.
         params: The point, real or complex.
     """
-    optimizer = problem.optimizer
-    after, derivative = jax.linearize(lambda y: optimizer.step(problem, y), params)
+    after, derivative = jax.linearize(step, params)
     multipliers = columns_of(derivative, params)
     moved = ravel(subtract(after, params))
     ratio = logarithm_ratio(branch, multipliers)

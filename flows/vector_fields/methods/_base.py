@@ -14,8 +14,8 @@ import jax.tree_util as jtu
 
 from ..._custom_types import Array, At, Integer, Params, PyTree
 from ..._errors import RESULTS
-from ..._problem import Problem
 from ..._vectors import select
+from ...optimizers import Problem
 from ._cost import Cost
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from ..._checks import is_traced
 from ..._custom_types import Array, At, Integer, Params, PyTree, Scalar
 from ..._errors import RESULTS, InvalidOptionError, InvalidSolverError
-from ..._problem import Problem
 from ..._vectors import norm, real_dtype, size
+from ...optimizers import Problem
 from ._base import AbstractMethod, Advanced, Leg, SolverOptions, Steps, step_by_step
 from ._cost import Cost
 from ._step_size import SpeedController, root_mean_square

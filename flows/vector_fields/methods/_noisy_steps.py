@@ -11,8 +11,8 @@ import lineax as lx
 
 from ..._custom_types import Array, At, Flag, Integer, Params, PyTree, Scalar
 from ..._errors import RESULTS, InvalidOptionError, InvalidSolverError
-from ..._problem import Problem
 from ..._vectors import real_dtype, select
+from ...optimizers import Problem
 from ._base import AbstractMethod, Advanced, Leg, SolverOptions, Steps, step_by_step
 from ._cost import Cost
 from ._diffrax import Diffrax

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from ..._custom_types import Array, At, Integer, Params, PyTree
 from ..._errors import RESULTS
-from ..._problem import Problem
 from ..._vectors import real_dtype
+from ...optimizers import Problem
 from ._base import AbstractMethod, Advanced, Leg, SolverOptions, Steps, step_by_step
 from ._cost import Cost
 from ._diffrax import Diffrax
