@@ -1,6 +1,7 @@
 """Iterates and flows on one clock."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import diffrax as dfx
 import equinox as eqx
@@ -15,7 +16,7 @@ from .._vectors import byte_count, real_dtype
 from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..results import RESULTS, Comparison, raise_if_failed
 from ..vector_fields import AbstractFlow
-from ..vector_fields.methods import AbstractMethod, Diffrax, SolverOptions
+from ..vector_fields.methods import AbstractMethod, SolverOptions
 from ._compatible import check_fit, check_flows
 from ._iterate import (
     IterateState,
@@ -25,7 +26,7 @@ from ._iterate import (
     step_once,
 )
 from ._per_step import restart
-from ._settings import settings_of
+from ._settings import settings_of, solver_settings
 from ._solve import (
     MAX_STEPS,
     MAX_STEPS_PER_STEP,
@@ -33,6 +34,7 @@ from ._solve import (
     Target,
     advance_flow,
     begin_flow,
+    enlarged,
     flow_trajectory,
 )
 from ._windows import keep_params, plan, walk
@@ -159,10 +161,25 @@ def compare(
 
     carry, start = _begin(problem, models, methods, moving, save)
     advance = _advance_trajectory if mode == "trajectory" else _advance_per_step
-    carry, (iterate_records, flow_records) = walk(
-        lambda carry, done: advance(
+
+    def advance_with(models: Flows) -> Any:
+        return lambda carry, done: advance(
             problem, models, methods, carry, done, jnp.asarray(count), windows.length, save
-        ),
+        )
+
+    def again(before: CompareState, after: CompareState) -> Any:
+        nonlocal models
+        states = zip(models, before.flows, after.flows, strict=True)
+        grown = [enlarged(problem, flow, earlier, later) for flow, earlier, later in states]
+        if mode == "per_step" or not any(grown):
+            return None
+        kept = zip(models, before.flows, strict=True)
+        going_on = [new or old for new, old in zip(grown, kept, strict=True)]
+        models, states = zip(*going_on, strict=True)
+        return advance_with(models), CompareState(before.iterates, states)
+
+    carry, (iterate_records, flow_records) = walk(
+        advance_with(models),
         carry,
         start,
         windows,
@@ -170,6 +187,7 @@ def compare(
         traced=traced,
         progress=progress,
         label="compare",
+        again=again,
     )
     comparison = Comparison(
         iterates=iterate_trajectory(problem, carry.iterates, iterate_records),
@@ -184,7 +202,7 @@ def compare(
         settings=settings_of(
             problem,
             moving,
-            **_solver_of(options),
+            **solver_settings(options),
         ),
     )
     return raise_if_failed(comparison, throw=throw, traced=traced)
@@ -288,15 +306,6 @@ def _advance_per_step(
         return carry, (records, tuple(records for _, records in stepped))
 
     return jax.lax.scan(step, carry, done + np.arange(length))
-
-
-def _solver_of(options: SolverOptions) -> dict[str, str]:
-    """What solver and step-size controller are called where it is said what was run."""
-    used = Diffrax().configured(options)
-    return {
-        "solver": type(used.solver).__name__,
-        "stepsize_controller": used.controller_name,
-    }
 
 
 def _ended(flow: FlowState, steps: int) -> FlowState:

@@ -18,6 +18,7 @@ from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Cost, SolverOptions, Steps
 from ._compatible import check_fit, check_flow
 from ._iterate import Records, blank_unless, start_state, step_times
+from ._settings import described
 from ._windows import keep_params, plan, walk
 
 # Of the solver, within a window; and within one step, where each is a window of its own. A
@@ -130,11 +131,22 @@ def solve(
     save = keep_params(save_params, count, point_bytes)
     windows = plan(count, point_bytes)
 
+    def advance_with(flow: AbstractFlow) -> Any:
+        return lambda carry, done: _advance(
+            problem, flow, method, carry, done, jnp.asarray(count), windows.length, save
+        )
+
+    def again(before: FlowState, after: FlowState) -> Any:
+        nonlocal flow
+        grown = enlarged(problem, flow, before, after)
+        if grown is None:
+            return None
+        flow, carry = grown
+        return advance_with(flow), carry
+
     carry, start = begin_flow(problem, flow, method, moving, save, key)
     carry, records = walk(
-        lambda carry, done: _advance(
-            problem, flow, method, carry, done, jnp.asarray(count), windows.length, save
-        ),
+        advance_with(flow),
         carry,
         start,
         windows,
@@ -142,6 +154,7 @@ def solve(
         traced=traced,
         progress=progress,
         label=flow.name,
+        again=again,
     )
     return raise_if_failed(
         flow_trajectory(problem, flow, carry, records), throw=throw, traced=traced
@@ -255,6 +268,19 @@ def advance_flow(
     return jax.lax.cond(carry.alive, window, nothing, carry)
 
 
+def enlarged(
+    problem: Problem, flow: AbstractFlow, before: FlowState, after: FlowState
+) -> tuple[AbstractFlow, FlowState] | None:
+    """Another flow with which to go on from before a window, if the flow knows one."""
+    if bool(after.alive) or not bool(before.alive):
+        return None
+    grown = flow.enlarged(problem, whole_step(before.step, before.y), before.y, after.result)
+    if grown is None:
+        return None
+    other, y = grown
+    return other, eqx.tree_at(lambda carry: carry.y, before, y)
+
+
 def whole_step(step: Integer, y: PyTree[Array]) -> At:
     """The place on the clock where so many steps were made, and no part of the next one."""
     return At(step, jnp.zeros((), real_dtype(y)))
@@ -326,7 +352,7 @@ def flow_trajectory(
         last_step=carry.step,
         result=carry.result,
         cost=carry.cost,
-        settings=as_labels({"flow": repr(flow), **flow.choices(problem, carry.point)}),
+        settings=as_labels({"flow": described(flow), **flow.choices(problem, carry.point)}),
         stride=flow.stride,
         reference=flow.reference,
     )

@@ -2,8 +2,9 @@
 
 A driver supplies one compiled function that advances its state by a window of steps and returns
 the numbers to record. On the host the windows run one after the other: the walk can show its
-progress, stops when nothing is left to advance, and keeps all records of a run that stops early.
-Under a JAX transformation the same function is scanned.
+progress, stops when nothing is left to advance, keeps all records of a run that stops early, and
+can make a window once more with other means than before. Under a JAX transformation the same
+function is scanned.
 """
 
 import math
@@ -56,8 +57,12 @@ def keep_params(save_params: Any, steps: int, point_bytes: int) -> bool:
     raise InvalidOptionError(f"save_params must be True, False or 'auto'; got {save_params!r}.")
 
 
+Advance = Callable[[PyTree[Any], Array], tuple[PyTree[Any], PyTree[Any]]]
+Again = Callable[[PyTree[Any], PyTree[Any]], tuple[Advance, PyTree[Any]] | None]
+
+
 def walk(
-    advance: Callable[[PyTree[Any], Array], tuple[PyTree[Any], PyTree[Any]]],
+    advance: Advance,
     carry: PyTree[Any],
     start: PyTree[Any],
     plan: Plan,
@@ -66,6 +71,7 @@ def walk(
     traced: bool,
     progress: bool,
     label: str,
+    again: Again = lambda before, after: None,
 ) -> tuple[PyTree[Any], PyTree[Any]]:
     """Advance `carry` through all windows.
 
@@ -79,6 +85,9 @@ def walk(
         traced: Whether a JAX transformation is tracing any of what `advance` uses.
         progress: Show a bar over the steps.
         label: What the bar says.
+        again: From the carry before a window and after it to another `advance` and carry with which
+            to make this window once more, and the further ones; None if all is well. Asked on the
+            host only.
 
     Returns:
         The last carry, and the records with a leading axis of ``steps + 1``; NaN where a run that
@@ -91,22 +100,40 @@ def walk(
                 "grad. Leave it out there."
             )
         return _walk_traced(advance, carry, start, plan, alive)
-    return _walk_on_host(advance, carry, start, plan, alive, progress, label)
+    return _walk_on_host(advance, carry, start, plan, alive, progress, label, again)
 
 
-def _walk_on_host(advance, carry, start, plan, alive, progress, label):
+def _walk_on_host(advance, carry, start, plan, alive, progress, label, again):
     table = jtu.tree_map(
         lambda leaf: np.full((plan.steps + 1, *leaf.shape), np.nan, leaf.dtype), start
     )
     _write(table, 0, jtu.tree_map(lambda leaf: leaf[None], start))
     with progress_bar(plan.steps, progress, label, "step") as made:
         for done in range(0, plan.steps, plan.length or 1):
-            carry, records = advance(carry, np.asarray(done))
+            before = carry
+            carry, records = advance(before, np.asarray(done))
+            while (other := again(before, carry)) is not None:
+                advance, before = other
+                carry, records = advance(before, np.asarray(done))
+            table = _with_room_for(table, records)
             _write(table, done + 1, records)
             made(min(plan.length, plan.steps - done))
             if not bool(alive(carry)):
                 break
     return carry, jtu.tree_map(jnp.asarray, table)
+
+
+def _with_room_for(table: PyTree[Any], records: PyTree[Any]) -> PyTree[Any]:
+    """The table with rows as wide as those of the records; NaN in what is new of the earlier."""
+
+    def widened(rows: np.ndarray, new: Array) -> np.ndarray:
+        if rows.shape[1:] == new.shape[1:]:
+            return rows
+        wide = np.full((len(rows), *new.shape[1:]), np.nan, rows.dtype)
+        wide[tuple(slice(length) for length in rows.shape)] = rows
+        return wide
+
+    return jtu.tree_map(widened, table, records)
 
 
 def _write(table: PyTree[Any], row: int, records: PyTree[Any]) -> None:

@@ -3,7 +3,7 @@
 import inspect
 
 from ._base import AbstractOptimizer
-from ._preconditioned import AbstractPreconditionedDescent as AbstractPreconditionedDescent
+from ._description import Description
 from ._problem import Problem
 from ._problem import make_problem as make_problem
 from ._stochastic import AbstractStochasticOptimizer
@@ -19,6 +19,7 @@ __all__ = [
     "SGD",
     "AbstractOptimizer",
     "AbstractStochasticOptimizer",
+    "Description",
     "DriftAdjustedDescent",
     "GradientDescent",
     "Problem",

@@ -4,9 +4,11 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from .._custom_types import Integer, Params, PyTree, Scalar
 from .._objective import Objective
+from ._description import Description
 
 
 class AbstractOptimizer(eqx.Module):
@@ -15,8 +17,8 @@ class AbstractOptimizer(eqx.Module):
     .. math:: s_{n+1} = \Phi(s_n), \qquad \theta_n = \mathtt{params}(s_n)
 
     Everything inside this library counts steps. Flow time is reported beside them: step ``n`` takes
-    `time_of_step` of it, the learning rate for gradient descent and its relatives, 1 for optimizers
-    that have none.
+    `time_of_step` of it: the gain of a slow gradient, which is the learning rate for gradient
+    descent, over ``1 - momentum`` with momentum; 1 for optimizers of which that is not known.
 
     A subclass is final: it holds hyper-parameters as array fields, and implements all of the
     abstract methods below. `flows.GradientDescent` is the shortest example.
@@ -29,9 +31,15 @@ class AbstractOptimizer(eqx.Module):
     stochastic: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ()
 
-    @abc.abstractmethod
+    def describe(self, n: Integer) -> Description | None:
+        """What step ``n`` is, as flows see it; None where nothing is known but the step itself."""
+        del n
+        return None
+
     def time_of_step(self, n: Integer) -> Scalar:
-        """The flow time that step ``n`` takes, from 0 on (a scalar >= 0)."""
+        """The flow time that step ``n`` takes, from 0 on (a scalar >= 0): its gain, or 1."""
+        described = self.describe(n)
+        return jnp.asarray(1.0) if described is None else described.gain(1)
 
     @property
     def varies(self) -> bool:

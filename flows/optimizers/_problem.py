@@ -7,9 +7,10 @@ from typing import Any
 
 import equinox as eqx
 
-from .._custom_types import Data, Loss, Params, PyTree, Scalar
+from .._custom_types import Data, Integer, Loss, Params, PyTree, Scalar
 from .._objective import Objective, make_objective
 from ._base import AbstractOptimizer
+from ._description import Description
 
 
 class Problem(eqx.Module):
@@ -63,6 +64,12 @@ class Problem(eqx.Module):
     def directional_derivative(self, params: Params, *directions: Params) -> Params:
         """``D^(k+1)E[v_1, ..., v_k]``, a vector."""
         return self.objective.directional_derivative(params, *directions)
+
+    def description(self, n: Integer) -> Description:
+        """Of the optimizer's step ``n``; for flows that model optimizers that have one."""
+        described = self.optimizer.describe(n)
+        assert described is not None  # the flow's `refusal` has seen to it
+        return described
 
     def step(self, state: PyTree[Any], gradient: Params | None = None) -> PyTree[Any]:
         """The optimizer's state one step later."""

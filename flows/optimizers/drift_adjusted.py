@@ -3,10 +3,9 @@
 from typing import ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 
 from .._checks import positive_scalar
-from .._custom_types import Integer, Params, Scalar
+from .._custom_types import Params, Scalar
 from .._objective import Objective
 from .._vectors import add_scaled
 from ._base import AbstractOptimizer
@@ -100,10 +99,6 @@ class DriftAdjustedDescent(AbstractOptimizer):
             self.window,
             (0, None),
         )
-
-    def time_of_step(self, n: Integer) -> Scalar:
-        """1: the learning rate is another one in every step."""
-        return jnp.asarray(1.0)
 
     def init(self, params: Params) -> DriftAdjustedState:
         """Before the first step."""

@@ -1,19 +1,16 @@
 """Gradient descent."""
 
-from typing import Any
-
 import equinox as eqx
-import jax.numpy as jnp
-import jax.tree_util as jtu
 
 from .._checks import positive_scalar
-from .._custom_types import Integer, Params, PyTree, Scalar
+from .._custom_types import Integer, Params, Scalar
 from .._objective import Objective
 from .._vectors import add_scaled
-from ._preconditioned import AbstractPreconditionedDescent
+from ._base import AbstractOptimizer
+from ._description import Description
 
 
-class GradientDescent(AbstractPreconditionedDescent):
+class GradientDescent(AbstractOptimizer):
     r"""Gradient descent with a fixed learning rate.
 
     .. math:: \theta_{n+1} = \theta_n - h \, \nabla E(\theta_n)
@@ -45,9 +42,10 @@ class GradientDescent(AbstractPreconditionedDescent):
 
     learning_rate: Scalar = eqx.field(converter=lambda h: positive_scalar(h, "learning_rate"))
 
-    def time_of_step(self, n: Integer) -> Scalar:
-        """The learning rate: one step takes the flow time ``h``."""
-        return self.learning_rate
+    def describe(self, n: Integer) -> Description:
+        """Weight ``h``, no memory."""
+        del n
+        return Description.of_descent(self.learning_rate)
 
     def init(self, params: Params) -> Params:
         """The parameters themselves are the state."""
@@ -62,17 +60,3 @@ class GradientDescent(AbstractPreconditionedDescent):
     def params(self, state: Params) -> Params:
         """The state itself."""
         return state
-
-    def first_moment(self, squares: Params) -> PyTree[Any]:
-        """None: squared gradients do not count."""
-        del squares
-        return None
-
-    def preconditioner(self, moment: None, like: Params) -> Params:
-        """``1 / h``."""
-        return jtu.tree_map(
-            lambda leaf: jnp.full_like(leaf, 1 / self.learning_rate.astype(leaf.dtype)), like
-        )
-
-    def moment_rate(self, moment: None, squares: Params) -> None:
-        """None."""

@@ -1,8 +1,6 @@
 """RMSProp, with a second moment for each parameter or a single one."""
 
 import abc
-import functools as ft
-import operator
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -10,10 +8,10 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import fraction, non_negative, positive_scalar
-from .._custom_types import Integer, Params, PyTree, Scalar
+from .._custom_types import Array, Integer, Params, PyTree, Scalar
 from .._objective import Objective
-from .._vectors import real_dtype
-from ._preconditioned import AbstractPreconditionedDescent
+from ._base import AbstractOptimizer
+from ._description import Description, Squares
 from ._references import COHEN_2025
 
 
@@ -29,7 +27,7 @@ class RMSPropState(eqx.Module):
     moment: PyTree[Any]
 
 
-class _AbstractRMSProp(AbstractPreconditionedDescent):
+class _AbstractRMSProp(AbstractOptimizer):
     """What both have in common: all but what ``nu`` is the mean of."""
 
     references: ClassVar[tuple[str, ...]] = (COHEN_2025,)
@@ -37,17 +35,19 @@ class _AbstractRMSProp(AbstractPreconditionedDescent):
     decay: eqx.AbstractVar[Scalar]
     eps: eqx.AbstractVar[Scalar]
 
-    def time_of_step(self, n: Integer) -> Scalar:
-        """1: the learning rate is no time here, since steps do not shrink with the gradient."""
-        return jnp.ones_like(self.learning_rate)
-
+    @property
     @abc.abstractmethod
-    def squares(self, squares: Params) -> PyTree[Any]:
-        """What ``nu`` is the mean of."""
+    def metric(self) -> Squares:
+        """``sqrt(nu) + eps``."""
+
+    def describe(self, n: Integer) -> Description:
+        """Weight ``eta``, no memory of gradients, the metric of their squares."""
+        del n
+        return Description.of_descent(self.learning_rate, self.metric)
 
     def init(self, params: Params) -> RMSPropState:
         """The parameters and a second moment of zero."""
-        zero = self.squares(jtu.tree_map(jnp.zeros_like, params))
+        zero = self.metric.averaged(jtu.tree_map(jnp.zeros_like, params))
         return RMSPropState(params, zero)
 
     def step(
@@ -56,32 +56,17 @@ class _AbstractRMSProp(AbstractPreconditionedDescent):
         """One step: first the moment, then the parameters."""
         if gradient is None:
             gradient = objective.gradient(state.params)
-        squares = self.squares(jtu.tree_map(jnp.square, gradient))
-        beta = self.decay
+        nu = self.metric.next(state.moment, jtu.tree_map(jnp.square, gradient))
+        M = self.metric.diagonal(nu, gradient)
 
-        def mean(nu: Any, square: Any) -> Any:
-            b = beta.astype(square.dtype)
-            return b * nu + (1 - b) * square
+        def moved(w: Array, g: Array, m: Array) -> Array:
+            return w - g / (m / self.learning_rate.astype(m.dtype))
 
-        moment = jtu.tree_map(mean, state.moment, squares)
-        P = self.preconditioner(moment, gradient)
-        params = jtu.tree_map(lambda w, g, p: w - g / p, state.params, gradient, P)
-        return RMSPropState(params, moment)
+        return RMSPropState(jtu.tree_map(moved, state.params, gradient, M), nu)
 
     def params(self, state: RMSPropState) -> Params:
         """The parameters of a state."""
         return state.params
-
-    def first_moment(self, squares: Params) -> PyTree[Any]:
-        """``(1 - beta) g^2``."""
-        return jtu.tree_map(lambda s: (1 - self.decay).astype(s.dtype) * s, self.squares(squares))
-
-    def moment_rate(self, moment: PyTree[Any], squares: Params) -> PyTree[Any]:
-        """``(1 - beta) / beta (s - nu)``."""
-        rate = (1 - self.decay) / self.decay
-        return jtu.tree_map(
-            lambda nu, s: rate.astype(s.dtype) * (s - nu), moment, self.squares(squares)
-        )
 
 
 class RMSProp(_AbstractRMSProp):
@@ -92,7 +77,7 @@ class RMSProp(_AbstractRMSProp):
               \nu_0 = 0
 
     elementwise. ``eps`` stands beside the root, as in ``optax.rmsprop(eps_in_sqrt=False)``, to
-    whose iterates these are equal. One step takes the flow time 1 and costs one gradient.
+    whose iterates these are equal. One step takes the flow time ``eta`` and costs one gradient.
 
     Attributes:
         learning_rate: ``eta`` > 0, in units of parameters: about the length of a step in each.
@@ -121,18 +106,10 @@ class RMSProp(_AbstractRMSProp):
     decay: Scalar = eqx.field(converter=lambda b: fraction(b, "decay", "decay=0.99"), default=0.99)
     eps: Scalar = eqx.field(converter=lambda e: non_negative(e, "eps", "eps=1e-8"), default=1e-8)
 
-    def squares(self, squares: Params) -> Params:
-        """Themselves."""
-        return squares
-
-    def preconditioner(self, moment: Params, like: Params) -> Params:
-        """``(sqrt(nu) + eps) / eta``."""
-        return jtu.tree_map(
-            lambda nu: (
-                (jnp.sqrt(nu) + self.eps.astype(nu.dtype)) / self.learning_rate.astype(nu.dtype)
-            ),
-            moment,
-        )
+    @property
+    def metric(self) -> Squares:
+        """One for each parameter."""
+        return Squares(self.decay, self.eps)
 
 
 class ScalarRMSProp(_AbstractRMSProp):
@@ -142,7 +119,7 @@ class ScalarRMSProp(_AbstractRMSProp):
               \theta_{n+1} = \theta_n - \frac{\eta\, g_n}{\sqrt{\nu_{n+1}} + \epsilon}, \qquad
               \nu_0 = 0
 
-    One step takes the flow time 1 and costs one gradient.
+    One step takes the flow time ``eta`` and costs one gradient.
 
     Attributes:
         learning_rate: ``eta`` > 0, in units of parameters: about the length of a step.
@@ -169,13 +146,7 @@ class ScalarRMSProp(_AbstractRMSProp):
     decay: Scalar = eqx.field(converter=lambda b: fraction(b, "decay", "decay=0.99"), default=0.99)
     eps: Scalar = eqx.field(converter=lambda e: non_negative(e, "eps", "eps=1e-8"), default=1e-8)
 
-    def squares(self, squares: Params) -> Scalar:
-        """Their sum."""
-        leaves = [jnp.sum(leaf) for leaf in jtu.tree_leaves(squares)]
-        return ft.reduce(operator.add, leaves)
-
-    def preconditioner(self, moment: Scalar, like: Params) -> Params:
-        """``(sqrt(nu) + eps) / eta``, the same everywhere."""
-        dtype = real_dtype(like)
-        scale = (jnp.sqrt(moment) + self.eps.astype(dtype)) / self.learning_rate.astype(dtype)
-        return jtu.tree_map(lambda leaf: jnp.full_like(leaf, scale), like)
+    @property
+    def metric(self) -> Squares:
+        """One for all parameters."""
+        return Squares(self.decay, self.eps, one=True)

@@ -107,10 +107,6 @@ class ScaleInvariantDescent(AbstractOptimizer):
         kw_only=True,
     )
 
-    def time_of_step(self, n: Integer) -> Scalar:
-        """1: the learning rate may be another one in every step."""
-        return jnp.asarray(1.0)
-
     def check(self, objective: Objective, params: Params) -> None:
         """Raise a `NotScaleInvariantError` unless the loss is scale invariant."""
         require(objective, params)

@@ -10,6 +10,7 @@ from .._custom_types import Array, Integer, Params, Scalar
 from .._errors import InvalidOptionError
 from .._objective import Objective, number_of_examples
 from .._vectors import add, add_scaled, scaled
+from ._description import Description
 from ._gaussian_noise import GaussianNoise, standard_normal
 from ._minibatches import SAMPLINGS, batch, check_batches
 from ._stochastic import AbstractStochasticOptimizer
@@ -46,7 +47,7 @@ class SGD(AbstractStochasticOptimizer):
 
     with the loss ``E_B`` of the batch and ``xi ~ N(0, Sigma)``. The loss must be the mean over the
     examples, the first axis of all arrays in `args`: that is checked. One step takes the flow time
-    ``h``. What a step draws depends on the key and its number alone.
+    ``h / (1 - mu)``. What a step draws depends on the key and its number alone.
 
     Attributes:
         learning_rate: ``h`` > 0, in units of flow time.
@@ -110,9 +111,12 @@ class SGD(AbstractStochasticOptimizer):
                 "momentum=0.9."
             )
 
-    def time_of_step(self, n: Integer) -> Scalar:
-        """The learning rate: one step takes the flow time ``h``."""
-        return self.learning_rate
+    def describe(self, n: Integer) -> Description:
+        """Weight ``h``, pole ``mu``, the weight decay coupled."""
+        del n
+        return Description(
+            self.learning_rate[None], self.momentum[None], coupled_decay=self.weight_decay
+        )
 
     @property
     def independent(self) -> bool:

@@ -16,6 +16,7 @@ from .._vectors import real_dtype, size
 from ..drivers._chunks import chunk_length, in_chunks, require_host
 from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, make_problem
+from ..results import short_repr
 from ._decide import CHAOTIC, CONVERGED, DIVERGED, PERIODIC, UNDECIDED
 from ._follow import follow
 from ._options import bound_of, positive, tolerance_of
@@ -93,6 +94,9 @@ class BasinShares:
 
     def _count(self, outcome: str) -> int:
         return int(self.counts[self.outcomes.index(outcome)]) if outcome in self.outcomes else 0
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         rows = [("outcome", "starts", "share", "standard error")]

@@ -16,6 +16,7 @@ from .._errors import InvalidOptionError
 from .._vectors import ravel, real_dtype, size
 from ..drivers._chunks import chunk_length, in_chunks, require_host
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_problem
+from ..results import short_repr
 from ._decide import DIVERGED, KINDS
 from ._follow import follow
 from ._options import bound_of, optimizer_at, rate_list, tolerance_of
@@ -95,6 +96,9 @@ class BifurcationDiagram(eqx.Module):
     def _names(self) -> np.ndarray:
         periodic = self.kinds == "periodic"
         return np.where(periodic, np.strings.add("period ", self.periods.astype(str)), self.kinds)
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         rates = self.learning_rates

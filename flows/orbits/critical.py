@@ -15,6 +15,7 @@ from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
 from .._vectors import ravel, real_dtype, size, unravel
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_problem
+from ..results import short_repr
 from ._newton import newton, newton_dense
 from ._options import optimizer_at, positive, real_number, stateless
 from ._periodic import CycleEquations, closeness, least_period
@@ -55,6 +56,9 @@ class CriticalStep(eqx.Module):
     residual: Float[Array, "*batch"]
     converged: Bool[Array, "*batch"]
     minimal_periods: Int[Array, "*batch"]
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         if is_traced(self.converged) or self.converged.ndim:

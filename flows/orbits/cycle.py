@@ -15,6 +15,7 @@ from .._errors import InvalidOptionError
 from .._vectors import norm, real_dtype, size
 from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, make_problem
+from ..results import short_repr
 from ._follow import Walker, first_tangent, settle
 from ._newton import newton
 from ._options import positive
@@ -92,6 +93,9 @@ class Cycle(eqx.Module):
                 "words and tables are those of a single cycle outside jit and vmap. Use "
                 "minimal_periods, or take one: jax.tree.map(lambda x: x[0], cycle)."
             )
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         self._require_single()

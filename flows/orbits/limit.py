@@ -12,6 +12,7 @@ from .._errors import InvalidOptionError
 from .._vectors import real_dtype
 from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, Problem, make_problem
+from ..results import short_repr
 from ._decide import CHAOTIC, DIVERGED, KINDS, PERIODIC, REASONS, UNDECIDED, decide
 from ._follow import BLOCKS, Followed, follow
 from ._options import bound_of, tolerance_of
@@ -90,6 +91,9 @@ class Limit(eqx.Module):
                 f"this is a batch of orbits of shape {self.kind_codes.shape}, as vmap returns. Use "
                 "kinds and periods, or take one: jax.tree.map(lambda x: x[0], limit)."
             )
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def __str__(self) -> str:
         self._require_single()

@@ -72,9 +72,9 @@ def plot_averages(
         loss.plot(_running_mean(predicted, window), **style, label=name)
         if "sharpness" in numbers:
             sharpness.plot(numbers["sharpness"], **style, label=name)
+            sharpness.plot(numbers["edge"], color="#888888", linewidth=1)
         ratio = np.asarray(run.errors[name])[1:] / lengths[1:]
         distance.semilogy(np.arange(1, steps + 1), ratio, **style)
-    sharpness.axhline(2, color="#888888", linewidth=1)
     if min(np.nanmin(line.get_ydata()) for line in loss.lines) > 0:
         loss.set_yscale("log")
     loss.set_ylabel("loss")

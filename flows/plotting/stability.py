@@ -92,9 +92,10 @@ def plot_spectrum(coefficients: StabilityCoefficients, ax: Axes | None = None) -
             )
     h = float(coefficients.learning_rate)
     _threshold(ax, 1 / h, "$1/h$", (0, (4, 2)))
-    _threshold(ax, 2 / h, "$2/h$", "-")
+    edge = float(coefficients.edge)
+    _threshold(ax, edge, "$2/h$", "-")
     ax.set_yscale("log")
-    _eigenvalue_axis(ax, eigenvalues[shown], h)
+    _eigenvalue_axis(ax, eigenvalues[shown], h, edge)
     ax.set_xlabel(r"eigenvalue $\lambda_i$ of the Hessian")
     ax.set_ylabel(r"gradient component $|g \cdot u_i|$")
     if shown.any():
@@ -102,11 +103,11 @@ def plot_spectrum(coefficients: StabilityCoefficients, ax: Axes | None = None) -
     return tidy(ax)
 
 
-def _eigenvalue_axis(ax: Axes, eigenvalues: np.ndarray, h: float) -> None:
+def _eigenvalue_axis(ax: Axes, eigenvalues: np.ndarray, h: float, edge: float) -> None:
     """Linear where the bulk is, logarithmic from about a tenth of ``1 / h`` on."""
     linear = 10.0 ** np.floor(np.log10(0.15 / h))  # a power of ten, for the sake of the ticks
     ax.set_xscale("symlog", linthresh=linear)
-    left, right = min([0.0, *eigenvalues]), max([2 / h, *eigenvalues])
+    left, right = min([0.0, *eigenvalues]), max([edge, *eigenvalues])
     ax.set_xlim(1.5 * left - 0.3 * linear, 1.5 * right)
 
 

@@ -7,12 +7,14 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Complex, Int
 
 from .._custom_types import Array, Float
 from ..curvature.spectral_functions import alpha
+from ..optimizers import Description
 from ..stability import REGIMES
 from ..stability._coefficients import regime_codes
 from ._archive import Record, write
@@ -86,7 +88,7 @@ class RegimeReport(eqx.Module):
     @property
     def thresholds(self) -> Float[Array, " m"]:
         """``2 / h``: where gradient descent becomes unstable."""
-        return 2 / self.learning_rates
+        return jax.vmap(lambda h: Description.of_descent(h).edge)(self.learning_rates)
 
     @property
     def alpha(self) -> Complex[Array, "m k"]:

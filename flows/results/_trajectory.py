@@ -16,6 +16,7 @@ from .._custom_types import Array, Float, Integer, Params
 from .._errors import RESULTS, code_names
 from ..vector_fields.methods import Cost
 from ._archive import Record, write
+from ._short_repr import short_repr
 from ._stored_trees import pack_tree, unpack_tree
 
 # Fields as they are stored: arrays; trees; and the numbers of a cost.
@@ -122,6 +123,12 @@ class Trajectory(eqx.Module):
         step = int(self.last_step)
         time = float(self.ts[step])
         return f"Stopped after step {step} of {self.steps} (t = {time:.6g}): {self.sentence}"
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     def save(self, path: str | pathlib.Path) -> pathlib.Path:
         """Write everything to one ``.npz`` file, as `Comparison.save` does."""

@@ -14,7 +14,7 @@ from .._objective import Objective, make_objective
 from .._vectors import ravel, real_dtype, size, unravel
 from ..curvature.eigenpairs.top import DENSE_LIMIT, top
 from ..curvature.spectral_functions import alpha, truncated_alpha
-from ..optimizers import AbstractOptimizer, GradientDescent
+from ..optimizers import AbstractOptimizer, Description, GradientDescent
 
 # In the order of h * lambda; the last is where the Hessian has no eigenvalues.
 REGIMES = (
@@ -86,6 +86,11 @@ class StabilityCoefficients(eqx.Module):
     loss_rates: Complex[Array, "*batch k"]
     regime_codes: Int[Array, "*batch k"]
     residuals: Float[Array, "*batch k"]
+
+    @property
+    def edge(self) -> Scalar:
+        """``2 / h``: where gradient descent becomes unstable."""
+        return Description.of_descent(self.learning_rate).edge
 
     @property
     def regimes(self) -> tuple[str, ...]:
@@ -285,7 +290,8 @@ def _coefficients(
 
 def regime_codes(z: Array, tolerance: Array) -> Array:
     """Twice the thresholds 0, 1, 2 that are exceeded, and one for the threshold that is met."""
-    beyond = z[:, None] - jnp.arange(3, dtype=z.dtype)[None, :]
+    edge = Description.of_descent(jnp.ones((), z.dtype)).edge
+    beyond = z[:, None] - jnp.stack([jnp.zeros_like(edge), jnp.ones_like(edge), edge])[None, :]
     met = jnp.abs(beyond) <= jnp.broadcast_to(tolerance, z.shape)[:, None]
     exceeded = (beyond > 0) & ~met
     codes = jnp.sum(2 * exceeded.astype(int) + met.astype(int), axis=1)

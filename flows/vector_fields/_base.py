@@ -1,7 +1,7 @@
 """What a flow is: a differential equation whose map over one step is meant to be the step."""
 
 import abc
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from .._custom_types import Array, At, Params, PyTree, VectorField
 from .._errors import RESULTS
 from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem
+from ..optimizers._description import Identity
 from .methods import AbstractMethod, Diffrax
 
 
@@ -114,6 +115,18 @@ class AbstractFlow(eqx.Module):
         """
         return problem.optimizer.init(self.params(problem, at, y))
 
+    def enlarged(
+        self, problem: Problem, at: At, y: PyTree[Any], why: RESULTS
+    ) -> tuple["AbstractFlow", PyTree[Any]] | None:
+        """Another flow, and its state, that may go on where this one cannot: one with more room.
+
+        Asked, outside of transformations, when a window of steps ended before its time with the
+        result `why`; `at` and `y` are those before that window, which is then made once more. None,
+        for most: the run ends.
+        """
+        del problem, at, y, why
+        return None
+
     def choices(self, problem: Problem, params: Params) -> dict[str, str]:
         """What was left to the flow, and what it chose for such parameters; nothing, for most."""
         del problem, params
@@ -146,6 +159,14 @@ def unless_one_of(
     return f"{flow.name} models {modelled}, not {type(optimizer).__name__}: use it with {modelled}."
 
 
-def descent(problem: Problem) -> GradientDescent:
-    """The optimizer of a flow that models gradient descent, for the type checker."""
-    return cast(GradientDescent, problem.optimizer)
+def unless_descent(flow: AbstractFlow, optimizer: AbstractOptimizer) -> str | None:
+    """The refusal of a flow that models gradient descent, under whatever name."""
+    described = optimizer.describe(jnp.asarray(0))
+    if (
+        described is not None
+        and described.plain
+        and isinstance(described.metric, Identity)
+        and not optimizer.stochastic
+    ):
+        return None
+    return unless_one_of(flow, optimizer, GradientDescent)

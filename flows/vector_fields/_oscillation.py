@@ -3,11 +3,11 @@ r"""The oscillation at the edge of stability: its covariance, by complementarity
 .. math:: 0 \le X \perp A + B[X] \ge 0
 
 with the critical directions ``U`` (``U^T P U = I``), the covariance ``U X U^T``, what the slack
-``U^T (2P - H) U`` will be without an oscillation, ``A``, and what one adds to it, ``B[X]``.
+``U^T (edge P - H) U`` will be without an oscillation, ``A``, and what one adds to it, ``B[X]``.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,20 +15,17 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Flag, Float, Params, PyTree, Scalar
+from .._vectors import real_dtype
 from ..curvature.complementarity.problem import complementarity
 from ..curvature.eigenpairs.block import by_row, inner_products
 from ..curvature.eigenpairs.critical import CriticalDerivatives, pair_places, pairs
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs
 from ..curvature.hessian import Matvec
-from ..optimizers import AbstractPreconditionedDescent, Problem
+from ..optimizers import Problem
+from ..optimizers._description import Description
 
-# From here on a direction takes part; the edge is at 2.
-_NEAR = 1.95
-
-
-def optimizer_of(problem: Problem) -> AbstractPreconditionedDescent:
-    """The optimizer, which the drivers have checked."""
-    return cast(AbstractPreconditionedDescent, problem.optimizer)
+# From this part of the edge on a direction takes part.
+_NEAR = 0.975
 
 
 class Metric:
@@ -38,7 +35,9 @@ class Metric:
         params: The point.
         moment: ``nu``, which the preconditioner depends on.
         gradient: Of the loss.
-        P: The preconditioner's diagonal.
+        described: What the optimizer's step is there.
+        edge: Up to there the eigenvalues of ``P^{-1} H`` are stable.
+        P: The preconditioner's diagonal, ``M`` over the gain of slow gradients.
         root: Its square root.
         hessian: ``v -> H v``.
     """
@@ -46,15 +45,27 @@ class Metric:
     params: Params
     moment: PyTree[Any]
     gradient: Params
+    described: Description
+    edge: Scalar
     P: Params
     root: Params
     hessian: Matvec
 
-    def __init__(self, problem: Problem, params: Params, moment: PyTree[Any]):
+    def __init__(
+        self, problem: Problem, described: Description, params: Params, moment: PyTree[Any]
+    ):
+        self.described = described
+        self.edge = described.relative_edge.astype(real_dtype(params))
         self.params, self.moment = params, moment
         self.gradient, self.hessian = problem.linearised(params)
-        self.P = optimizer_of(problem).preconditioner(moment, params)
+        self.P = self.preconditioner(moment)
         self.root = jtu.tree_map(jnp.sqrt, self.P)
+
+    def preconditioner(self, moment: PyTree[Any]) -> Params:
+        """``P``, the path's own clock: the centre moves by ``-P^{-1}`` times a force in a step."""
+        gain = self.described.gain(1)
+        diagonal = self.described.metric.diagonal(moment, self.params)
+        return jtu.tree_map(lambda m: m / gain.astype(m.dtype), diagonal)
 
     def matvec(self, v: Params) -> Params:
         """``P^{-1/2} H P^{-1/2} v``, whose eigenvalues are those of ``P^{-1} H``."""
@@ -98,7 +109,7 @@ def oscillation(
         drift: What drives the centre beside the oscillation, from the directions.
         dt: How far ahead to look, in steps.
     """
-    active = tracked.above(_NEAR)
+    active = tracked.above(_NEAR * metric.edge)
     k, dtype = len(tracked.values), tracked.values.dtype
     mask = active.astype(dtype)
     vectors, images = by_row(mask, tracked.vectors), by_row(mask, tracked.images)
@@ -117,10 +128,10 @@ def oscillation(
         T = CriticalDerivatives(third, directions, jnp.sum(active))
         inverse = jtu.tree_map(lambda p: 1 / p, metric.P)
         velocity = jtu.tree_map(jnp.multiply, inverse, drift(directions))
-        A = jnp.diag(2 - tracked.values) + dt * T.along(velocity)
+        A = jnp.diag(metric.edge - tracked.values) + dt * T.along(velocity)
         B = dt / 2 * T.gram(inverse)
         if metric.moment is not None:
-            of_drift, of_pairs = _stiffening(problem, metric, directions, images)
+            of_drift, of_pairs = _stiffening(metric, directions, images)
             A, B = A + dt * of_drift, B + dt * of_pairs
         found = complementarity(A, B, active=active)
         force = jtu.tree_map(lambda leaf: leaf / 2, T.sum(found.X))
@@ -138,17 +149,14 @@ def mean_squares(gradient: Params, of: Oscillation) -> Params:
     )
 
 
-def _stiffening(
-    problem: Problem, metric: Metric, directions: Params, images: Params
-) -> tuple[Array, Array]:
-    """How ``2 U^T P U`` changes in time: without the oscillation, and by each ``X_kl``."""
-    optimizer, k = optimizer_of(problem), jtu.tree_leaves(directions)[0].shape[0]
+def _stiffening(metric: Metric, directions: Params, images: Params) -> tuple[Array, Array]:
+    """How ``edge U^T P U`` changes in time: without the oscillation, and by each ``X_kl``."""
+    k = jtu.tree_leaves(directions)[0].shape[0]
     first, second = pairs(k)
 
     def change(squares: Params) -> Params:
-        rate = optimizer.moment_rate(metric.moment, squares)
-        of_moment = lambda moment: optimizer.preconditioner(moment, metric.params)  # noqa: E731
-        return jax.jvp(of_moment, (metric.moment,), (rate,))[1]
+        rate = metric.described.metric.rate(metric.moment, squares)
+        return jax.jvp(metric.preconditioner, (metric.moment,), (rate,))[1]
 
     def products(rows: Array) -> Array:
         return rows[first] * rows[second]
@@ -161,7 +169,9 @@ def _stiffening(
     by_pairs = jtu.tree_map(lambda rows, leaf: rows - leaf[None], by_pairs, lost)
     weights = jtu.tree_map(products, directions)
     place = pair_places(k)
-    of_drift = 2 * inner_products(weights, jtu.tree_map(lambda leaf: leaf[None], without))[:, 0]
-    of_pairs = 2 * inner_products(weights, by_pairs)
+    of_drift = (
+        metric.edge * inner_products(weights, jtu.tree_map(lambda leaf: leaf[None], without))[:, 0]
+    )
+    of_pairs = metric.edge * inner_products(weights, by_pairs)
     of_pairs = (of_pairs + of_pairs.T) / 2
     return of_drift[place], of_pairs[place][:, :, place]

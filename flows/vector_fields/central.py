@@ -14,16 +14,16 @@ from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, RMSProp, ScalarRMSProp
+from ..optimizers._description import Identity
 from ..optimizers._references import COHEN_2025
 from ._base import unless_one_of
-from ._oscillation import Metric, Oscillation, mean_squares, optimizer_of, oscillation
+from ._oscillation import Metric, Oscillation, mean_squares, oscillation
 from ._stepped import AbstractSteppedFlow
 
 _DRIFTS = ("gradient", "modified")
-# The largest eigenvalue of P^{-1} H at the edge, and by how much it may be beyond it before
-# something must have been missed.
-_EDGE = 2.0
-_OVERSHOOT = 0.05
+# By which part of the edge the largest eigenvalue of P^{-1} H may be beyond it before something
+# must have been missed.
+_OVERSHOOT = 0.025
 # Of the oscillation's variances, relative to the largest: what is less is rounding.
 _NEGLIGIBLE = 1e-5
 
@@ -35,7 +35,9 @@ class CentralState(eqx.Module):
         params: The centre.
         moment: ``nu``.
         gradient: Of the loss at the centre.
-        tracked: The eigenpairs of ``P^{-1/2} H P^{-1/2}`` near 2, eigenvalues in decreasing order.
+        edge: Up to there the eigenvalues of ``P^{-1} H`` are stable: 2 for descent in a metric.
+        tracked: The eigenpairs of ``P^{-1/2} H P^{-1/2}`` near the edge, eigenvalues in decreasing
+            order.
         oscillation: About the centre.
         status: What went wrong on the way here, if anything did.
     """
@@ -43,6 +45,7 @@ class CentralState(eqx.Module):
     params: Params
     moment: PyTree[Any]
     gradient: Params
+    edge: Scalar
     tracked: TrackedEigenpairs
     oscillation: Oscillation
     status: RESULTS
@@ -73,11 +76,12 @@ class CentralFlow(AbstractSteppedFlow):
 
     Diagnostics at every step: ``predicted_loss``, the time average ``E + <H, Sigma> / 2``;
     ``predicted_grad_norm``, the root of the mean squared gradient norm; ``sharpness``, the largest
-    eigenvalue of ``P^{-1} H`` (``h`` times the sharpness for gradient descent); ``critical``, how
-    many directions oscillate; ``predicted_variances``, shape ``(size,)``, of the critical
-    directions in decreasing order of eigenvalues, and in a comparison ``measured_squares``, the
-    squares of the iterate's deviations along them, both in units of loss;
-    ``eigenpair_residual`` and ``complementarity_residual``, relative.
+    eigenvalue of ``P^{-1} H`` (``h`` times the sharpness for gradient descent), and the ``edge``
+    that it may reach, 2 for all of these optimizers; ``critical``, how many directions oscillate;
+    ``predicted_variances``, shape ``(size,)``, of the critical directions in decreasing order of
+    eigenvalues, and in a comparison ``measured_squares``, the squares of the iterate's deviations
+    along them, both in units of loss; ``eigenpair_residual`` and ``complementarity_residual``,
+    relative.
 
     Attributes:
         drift: ``"gradient"``, or ``"modified"`` to add the second-order drift
@@ -138,36 +142,43 @@ class CentralFlow(AbstractSteppedFlow):
 
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Other optimizers; and the modified drift for one whose drift it is not."""
-        refused = unless_one_of(self, optimizer, GradientDescent, RMSProp, ScalarRMSProp)
-        if not refused and self.drift == "modified" and not isinstance(optimizer, GradientDescent):
+        described = optimizer.describe(jnp.asarray(0))
+        if described is None or not described.plain or optimizer.stochastic:
+            return unless_one_of(self, optimizer, GradientDescent, RMSProp, ScalarRMSProp)
+        if self.drift == "modified" and not isinstance(described.metric, Identity):
             return (
                 'drift="modified" is the second-order drift of gradient descent, not of '
                 f"{type(optimizer).__name__}. Leave it out, or use flows.GradientDescent."
             )
-        return refused
+        return None
 
     def start(self, problem: Problem, state: PyTree[Any], at: At) -> CentralState:
         """The point, with eigenpairs from random vectors."""
         params = problem.optimizer.params(state)
         squares = jtu.tree_map(jnp.square, problem.gradient(params))
-        metric = Metric(problem, params, optimizer_of(problem).first_moment(squares))
-        tracked = start_tracking(metric.matvec, params, self.size, _EDGE)
+        described = problem.description(at.step)
+        metric = Metric(problem, described, params, described.metric.start(squares))
+        tracked = start_tracking(metric.matvec, params, self.size, metric.edge)
         return self._state(problem, metric, tracked)
 
     def advance(self, problem: Problem, at: At, y: CentralState) -> CentralState:
         """One substep of Euler's."""
         dt = 1 / self.substeps
         squares = mean_squares(y.gradient, y.oscillation)
-        rate = optimizer_of(problem).moment_rate(y.moment, squares)
-        params = add_scaled(y.params, dt, self._step(problem, y))
+        described = problem.description(at.step)
+        rate = described.metric.rate(y.moment, squares)
+        params = add_scaled(y.params, dt, self.velocity(problem, at, y))
         moment = jtu.tree_map(lambda nu, r: nu + dt * r, y.moment, rate)
-        metric = Metric(problem, params, moment)
-        tracked = track(metric.matvec, y.tracked, _EDGE)
+        metric = Metric(problem, described, params, moment)
+        tracked = track(metric.matvec, y.tracked, metric.edge)
         return self._state(problem, metric, tracked)
 
     def velocity(self, problem: Problem, at: At, y: CentralState) -> Params:
         """Of the centre, in parameters per step."""
-        return self._step(problem, y)
+        metric = Metric(problem, problem.description(at.step), y.params, y.moment)
+        drift = self._drift(metric, y.gradient, y.oscillation.directions)
+        push = add(drift, y.oscillation.force)
+        return jtu.tree_map(lambda d, p: -d / p, push, metric.P)
 
     def params(self, problem: Problem, at: At, y: CentralState) -> Params:
         """The centre."""
@@ -199,28 +210,22 @@ class CentralFlow(AbstractSteppedFlow):
             "sharpness": z[0],
             "critical": jnp.sum(sizes > _NEGLIGIBLE * sizes[-1]).astype(z.dtype),
             "predicted_variances": variances,
-            "eigenpair_residual": _eigenpair_residual(y.tracked),
+            "edge": y.edge,
+            "eigenpair_residual": _eigenpair_residual(y.tracked, y.edge),
             "complementarity_residual": y.oscillation.residual,
         }
         if iterate is None:
             return numbers
-        P = optimizer_of(problem).preconditioner(y.moment, y.params)
-        deviation = jtu.tree_map(lambda p, a, b: (p * (a - b))[None], P, iterate, y.params)
+        metric = Metric(problem, problem.description(at.step), y.params, y.moment)
+        deviation = jtu.tree_map(lambda p, a, b: (p * (a - b))[None], metric.P, iterate, y.params)
         along = inner_products(y.oscillation.directions, deviation)
         return {**numbers, "measured_squares": along[:, 0] ** 2}
 
-    def _step(self, problem: Problem, y: CentralState) -> Params:
-        """How the centre changes in a step."""
-        metric = Metric(problem, y.params, y.moment)
-        push = add(self._drift(metric, y.oscillation.directions), y.oscillation.force)
-        return jtu.tree_map(lambda d, p: -d / p, push, metric.P)
-
-    def _drift(self, metric: Metric, directions: Params) -> Params:
+    def _drift(self, metric: Metric, gradient: Params, directions: Params) -> Params:
         """What drives the centre apart from the oscillation, in units of the gradient."""
         if self.drift == "gradient":
-            return metric.gradient
+            return gradient
         # U U^T P projects on the critical directions, where the complementarity rules.
-        gradient = metric.gradient
         weights = inner_products(directions, jtu.tree_map(lambda g: g[None], gradient))[:, 0]
         critical = jtu.tree_map(
             lambda rows, p: p * jnp.tensordot(weights, rows, axes=1), directions, metric.P
@@ -232,7 +237,7 @@ class CentralFlow(AbstractSteppedFlow):
         """The state at a point: find the oscillation, and look whether all is well."""
 
         def drift(directions: Params) -> Params:
-            return self._drift(metric, directions)
+            return self._drift(metric, metric.gradient, directions)
 
         found = oscillation(problem, metric, tracked, drift, 1 / self.substeps)
         # A loss that is not a number is for the driver to report; far out its gradient may be one.
@@ -240,15 +245,17 @@ class CentralFlow(AbstractSteppedFlow):
         status = RESULTS.successful
         for wrong, why in (  # the last one that holds counts
             (~found.solved, RESULTS.complementarity_not_solved),
-            (tracked.values[0] > _EDGE + _OVERSHOOT, RESULTS.sharpness_overshoot),
+            (tracked.values[0] > (1 + _OVERSHOOT) * metric.edge, RESULTS.sharpness_overshoot),
             (~tracked.complete, RESULTS.too_many_critical_directions),
             (~tracked.converged, RESULTS.eigenpairs_not_converged),
         ):
             status = RESULTS.where(wrong & finite, why, status)
-        return CentralState(metric.params, metric.moment, metric.gradient, tracked, found, status)
+        return CentralState(
+            metric.params, metric.moment, metric.gradient, metric.edge, tracked, found, status
+        )
 
 
-def _eigenpair_residual(tracked: TrackedEigenpairs) -> Scalar:
+def _eigenpair_residual(tracked: TrackedEigenpairs, edge: Scalar) -> Scalar:
     """The largest residual of the pairs near the edge, in units of the edge."""
-    near = tracked.above(0.9 * _EDGE)
-    return jnp.max(jnp.where(near, tracked.residuals, 0)) / _EDGE
+    near = tracked.above(0.9 * edge)
+    return jnp.max(jnp.where(near, tracked.residuals, 0)) / edge

@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from .._custom_types import At, Params
 from .._vectors import scaled
-from ..optimizers import AbstractOptimizer, GradientDescent, Problem
+from ..optimizers import AbstractOptimizer, Problem
 from ..optimizers._references import HAIRER_2006
-from ._base import descent, unless_one_of
+from ._base import unless_descent
 from ._point import AbstractPointFlow
 
 
@@ -52,9 +52,9 @@ class GradientFlow(AbstractPointFlow):
         return "GradientFlow"
 
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
-        """Any other than `GradientDescent`."""
-        return unless_one_of(self, optimizer, GradientDescent)
+        """Of whatever is not gradient descent."""
+        return unless_descent(self, optimizer)
 
     def velocity(self, problem: Problem, at: At, y: Params) -> Params:
         """``-h g``."""
-        return scaled(-descent(problem).learning_rate, problem.gradient(y))
+        return scaled(-problem.description(at.step).gain(1), problem.gradient(y))

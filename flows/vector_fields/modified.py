@@ -7,9 +7,9 @@ import equinox as eqx
 from .._checks import one_of
 from .._custom_types import At, Params
 from .._vectors import add_scaled, combination, scaled
-from ..optimizers import AbstractOptimizer, GradientDescent, Problem
+from ..optimizers import AbstractOptimizer, Problem
 from ..optimizers._references import HAIRER_2006
-from ._base import descent, unless_one_of
+from ._base import unless_descent
 from ._point import AbstractPointFlow
 
 _ORDERS = (2, 3, 4, 5)
@@ -101,12 +101,12 @@ class ModifiedFlow(AbstractPointFlow):
         return f"ModifiedFlow({self.order})"
 
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
-        """Any other than `GradientDescent`."""
-        return unless_one_of(self, optimizer, GradientDescent)
+        """Of whatever is not gradient descent."""
+        return unless_descent(self, optimizer)
 
     def velocity(self, problem: Problem, at: At, y: Params) -> Params:
         """``-h (g + h ... + h^2 ... )`` up to the order."""
-        h = descent(problem).learning_rate
+        h = problem.description(at.step).gain(1)
         terms = _terms(problem, y, self.order)
         velocity = terms.pop()
         while terms:  # Horner's rule

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._checks import one_of
-from .._custom_types import At, Params, PyTree, Scalar
+from .._custom_types import At, Integer, Params, PyTree, Scalar
 from .._vectors import add_scaled, norm, scaled, size
 from ..curvature import (
     AbstractCurvature,
@@ -25,7 +25,7 @@ from ..curvature.hessian import scaled_hessian
 from ..curvature.spectral_functions import BRANCHES
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, StepMap
 from ..optimizers._references import ROSCA_2023
-from ._base import AbstractFlow, descent, unless_one_of
+from ._base import AbstractFlow, unless_descent, unless_one_of
 from ._complex_state import ComplexState, join, split
 
 _CORRECTIONS = (None, "third-order", "cubic")
@@ -178,7 +178,8 @@ class PrincipalFlow(AbstractFlow):
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Other optimizers; and for a map that has no Hessian what needs one."""
         if not isinstance(optimizer, StepMap):
-            return unless_one_of(self, optimizer, GradientDescent, StepMap)
+            refused = unless_descent(self, optimizer)
+            return refused and unless_one_of(self, optimizer, GradientDescent, StepMap)
         if self.correction is not None:
             return (
                 f"correction={self.correction!r} is a term of gradient descent's modified "
@@ -200,7 +201,7 @@ class PrincipalFlow(AbstractFlow):
 
     def velocity(self, problem: Problem, at: At, y: PyTree[Any]) -> PyTree[Any]:
         """The field, in real arithmetic at real points."""
-        return self._at(y, ft.partial(self._velocity, problem))
+        return self._at(y, ft.partial(self._velocity, problem, at.step))
 
     def params(self, problem: Problem, at: At, y: PyTree[Any]) -> Params:
         """The point, complex unless the branch is real."""
@@ -210,7 +211,7 @@ class PrincipalFlow(AbstractFlow):
         self, problem: Problem, at: At, y: PyTree[Any], iterate: Params | None = None
     ) -> dict[str, Scalar]:
         """``|Im theta|``, the extremes of the spectrum, and the error of the field."""
-        spectrum = self._at(y, ft.partial(self._spectrum, problem))
+        spectrum = self._at(y, ft.partial(self._spectrum, problem, at.step))
         if self.branch == "real":
             return spectrum
         return {"imaginary_part": norm(y.imaginary), **spectrum}
@@ -225,18 +226,18 @@ class PrincipalFlow(AbstractFlow):
             return function(y)
         return jax.lax.cond(y.is_real, lambda y: function(y.real), lambda y: function(join(y)), y)
 
-    def _velocity(self, problem: Problem, params: Params) -> PyTree[Any]:
-        image = self._image(problem, params)
+    def _velocity(self, problem: Problem, step: Integer, params: Params) -> PyTree[Any]:
+        image = self._image(problem, step, params)
         velocity = image.value
         if not isinstance(problem.optimizer, StepMap):
-            velocity = scaled(descent(problem).learning_rate, velocity)
+            velocity = scaled(problem.description(step).gain(1), velocity)
         if isinstance(image, CubicImage):
             resonant = image.resonance_distance < _RESONANT
             velocity = jtu.tree_map(lambda v: jnp.where(resonant, jnp.nan, v), velocity)
         return velocity if self.branch == "real" else split(velocity)
 
-    def _spectrum(self, problem: Problem, params: Params) -> dict[str, Scalar]:
-        image = self._image(problem, params)
+    def _spectrum(self, problem: Problem, step: Integer, params: Params) -> dict[str, Scalar]:
+        image = self._image(problem, step, params)
         spectrum = {
             "largest_h_lambda": jnp.max(image.eigenvalues.real),
             "singularity_distance": jnp.min(jnp.abs(1 - image.eigenvalues)),
@@ -246,11 +247,11 @@ class PrincipalFlow(AbstractFlow):
             spectrum["resonance_distance"] = image.resonance_distance
         return spectrum
 
-    def _image(self, problem: Problem, params: Params) -> SpectralImage:
+    def _image(self, problem: Problem, step: Integer, params: Params) -> SpectralImage:
         """``alpha(h H) g``, with the correction if there is one."""
         if isinstance(problem.optimizer, StepMap):
             return step_map_velocity(self.branch, problem.step, params)
-        h = descent(problem).learning_rate
+        h = problem.description(step).gain(1)
         gradient, matvec = scaled_hessian(problem.objective, h, params)
         curvature = self._curvature(problem, params)
 

@@ -6,13 +6,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._custom_types import Array, At, Params, PyTree
+from .._custom_types import Array, At, Params, PyTree, Scalar
 from .._errors import InvalidOptionError
 from .._vectors import add, add_scaled, norm, scaled, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import combined, inner_products
-from ..optimizers import AbstractOptimizer, GradientDescent, Problem
-from ._base import descent, unless_one_of
+from ..optimizers import AbstractOptimizer, Problem
+from ._base import unless_descent
 from ._stepped import AbstractSteppedFlow
 
 REGIS_2026 = """@misc{regis2026rod,
@@ -109,19 +109,19 @@ class RodFlow(AbstractSteppedFlow):
         return "RodFlow"
 
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
-        """Any other than `GradientDescent`."""
-        return unless_one_of(self, optimizer, GradientDescent)
+        """Of whatever is not gradient descent."""
+        return unless_descent(self, optimizer)
 
     def start(self, problem: Problem, state: PyTree[Any], at: At) -> RodState:
         """Between the point and the next iterate."""
         params = problem.optimizer.params(state)
-        half = scaled(-descent(problem).learning_rate / 2, problem.gradient(params))
+        half = scaled(-problem.description(at.step).gain(1) / 2, problem.gradient(params))
         return RodState(add(params, half), half)
 
     def advance(self, problem: Problem, at: At, y: RodState) -> RodState:
         """One substep of Euler's."""
-        dt, h = 1 / self.substeps, descent(problem).learning_rate
-        step, (above, below) = self._step(problem, y)
+        dt, h = 1 / self.substeps, problem.description(at.step).gain(1)
+        step, (above, below) = self._step(problem, h, y)
         parts = [scaled((1 - 2 * dt) ** 0.5, y.half)]
         parts += [scaled(h * dt**0.5 / 2, gradient) for gradient in (above, below)]
         rows = jtu.tree_map(lambda *leaves: jnp.stack(leaves), *parts)
@@ -134,7 +134,7 @@ class RodFlow(AbstractSteppedFlow):
 
     def velocity(self, problem: Problem, at: At, y: RodState) -> Params:
         """Of the centre, in parameters per step."""
-        return self._step(problem, y)[0]
+        return self._step(problem, problem.description(at.step).gain(1), y)[0]
 
     def params(self, problem: Problem, at: At, y: RodState) -> Params:
         """The centre."""
@@ -158,9 +158,10 @@ class RodFlow(AbstractSteppedFlow):
         along = jnp.abs(inner_products(one, other)[0, 0])
         return {**predicted, "measured_amplitude": along / jnp.where(length > 0, length, 1)}
 
-    def _step(self, problem: Problem, y: RodState) -> tuple[Params, tuple[Params, Params]]:
+    def _step(
+        self, problem: Problem, h: Scalar, y: RodState
+    ) -> tuple[Params, tuple[Params, Params]]:
         """How the centre changes in a step, and the gradients at both ends."""
-        h = descent(problem).learning_rate
         above, product_above = problem.linearised(add(y.centre, y.half))
         below, product_below = problem.linearised(subtract(y.centre, y.half))
         both = add(above, below)

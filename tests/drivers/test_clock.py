@@ -90,8 +90,8 @@ def test_a_field_that_jumps_between_steps_costs_no_solver_steps():
 
 
 @pytest.mark.parametrize("windows", [1, 7])
-def test_windows_do_not_move_the_clock(windows, monkeypatch):
-    monkeypatch.setattr("flows.drivers._windows.LONGEST", -(-20 // windows))
+def test_windows_do_not_move_the_clock(windows, windows_of):
+    windows_of(-(-20 // windows))
     run = flows.compare(quartic, START, OPTIMIZER, ScheduledFlow(), 20)
     exact = decay(run.iterates.ts)
     assert_close(run.trajectories["ScheduledFlow"].params, exact, rtol=1e-10)

@@ -2,6 +2,7 @@
 
 import json
 
+import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -225,3 +226,40 @@ def test_codes_have_sentences(failed):
     assert failed.iterates.sentence.startswith("The loss or its gradient is no longer")
     assert "blows up here" in flows.RESULTS[flows.RESULTS.flow_ended]
     assert failed.iterates.result != flows.RESULTS.successful
+
+
+def test_a_notebook_shows_one_line():
+    loss, start, rate = lambda x: jnp.sum(x**4) / 4, jnp.ones(2), flows.GradientDescent(0.5)
+    run = flows.solve(loss, start, rate, flows.ModifiedFlow(3), 2)
+    assert repr(run) == "<Trajectory: All 2 steps were made.>"
+    assert run.settings["flow"] == "ModifiedFlow(order=3)"
+    limit = flows.classify_limit(loss, start, rate)
+    assert repr(limit) == f"<Limit: {limit}>"
+
+    def batch(h):
+        return flows.iterate(loss, h * start, flows.GradientDescent(0.5), 2, throw=False)
+
+    runs = jax.vmap(batch)(jnp.array([1.0, 1e60]))
+    assert repr(runs) == "<Trajectory of a batch>"
+    seen = []
+    jax.jit(lambda h: seen.append(repr(batch(h))))(jnp.ones(()))
+    assert seen == ["<Trajectory, traced>"]
+
+
+def test_a_run_says_what_was_run(tmp_path):
+    """Options of optimizer, flow and solver, in the file too."""
+    run = flows.compare(
+        lambda x: jnp.sum(x**4) / 4,
+        jnp.ones(2),
+        flows.RMSProp(0.01, eps=1e-3),
+        flows.CentralFlow(substeps=2),
+        2,
+        stepsize_controller=dfx.PIDController(rtol=1e-5, atol=1e-7),
+        max_steps=99,
+    )
+    for result in (run, flows.load(run.save(tmp_path / "run"))):
+        settings = dict(result.settings)
+        assert settings["optimizer options"] == "RMSProp(learning_rate=0.01, eps=0.001)"
+        assert settings["stepsize_controller"] == "PIDController(rtol=1e-05, atol=1e-07)"
+        assert settings["max_steps"] == "99"
+        assert result.trajectories["CentralFlow"].settings["flow"] == "CentralFlow(substeps=2)"
