@@ -19,6 +19,7 @@ import importlib.metadata
 
 from . import problems as problems
 from . import scale_invariant as scale_invariant
+from ._custom_types import At as At
 from ._errors import ContinuationError as ContinuationError
 from ._errors import FlowsError as FlowsError
 from ._errors import IncompatibleFlowError as IncompatibleFlowError
@@ -73,5 +74,6 @@ from .tracking import Tracker as Tracker
 from .tracking import track as track
 from .vector_fields import *  # noqa: F403 (so is a new flow)
 from .vector_fields import flows_for as flows_for
+from .vector_fields.methods import Cost as Cost
 
 __version__ = importlib.metadata.version("descentflows")

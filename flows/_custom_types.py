@@ -20,6 +20,16 @@ class At(NamedTuple):
     Attributes:
         step: How many steps were made.
         part: Of the step after them, from 0 to 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> place = flows.At(jnp.asarray(3), jnp.asarray(0.25))
+        >>> float(place.number)
+        3.25
+
+    References:
+        Flows and methods are told it: see `flows.AbstractFlow`.
     """
 
     step: Integer

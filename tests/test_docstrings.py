@@ -38,7 +38,10 @@ NO_FORMULA = {
     "flows.RESULTS",
     "flows.Trajectory",
     "flows.Comparison",
+    "flows.At",
+    "flows.Cost",
     "flows.flows_for",
+    "flows.optimizers.make_problem",
     "flows.vector_fields.flows_for",
 }
 # Their subclasses and their users have the examples.

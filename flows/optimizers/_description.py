@@ -1,18 +1,4 @@
-r"""What an optimizer is, as flows see it: a filter of gradients, a metric, a decay.
-
-.. math:: \theta_{n+1} = (1 - d)\, \theta_n - M(\nu_{n+1})^{-1} \sum_{k \ge 0} c_k\, g_{n-k},
-          \qquad K(z) = \sum_k c_k z^{-k} = \sum_i \frac{a_i}{1 - b_i z^{-1}}
-
-Gradients that change slowly meet the gain ``K(1)``; those that change sign with every step, at the
-edge of stability, ``K(-1)``.
-
->>> descent = Description.of_descent(jnp.asarray(0.1))
->>> float(descent.gain(1)), float(descent.edge)
-(0.1, 20.0)
->>> heavy_ball = Description(weights=jnp.array([0.1]), poles=np.array([0.9]))
->>> print(f"{heavy_ball.gain(1):.2f} {heavy_ball.edge:.2f} {heavy_ball.mean_age:.2f}")
-1.00 38.00 9.00
-"""
+"""What an optimizer is, as flows see it: a filter of gradients, a metric, a decay."""
 
 import abc
 from typing import Any
@@ -113,7 +99,15 @@ class Squares(AbstractMetric):
 
 
 class Description(eqx.Module):
-    """A step of an optimizer, with learning rate, schedule and corrections inside.
+    r"""A step of an optimizer, as flows see it: a filter of gradients, a metric, a decay.
+
+    .. math:: \theta_{n+1} = (1 - d)\, \theta_n - M(\nu_{n+1})^{-1} \sum_{k \ge 0} c_k\, g_{n-k},
+              \qquad K(z) = \sum_k c_k z^{-k} = \sum_i \frac{a_i}{1 - b_i z^{-1}}
+
+    with learning rate, schedule and corrections inside. Gradients that change slowly meet the gain
+    ``K(1)``; those that change sign with every step, at the edge of stability, ``K(-1)``: on a
+    quadratic with a constant metric steps are stable while the eigenvalues of ``M^{-1} H`` are
+    below ``(2 - d) / K(-1)``, if the poles are from 0 to 1 and the weights positive.
 
     Attributes:
         weights: ``a_i``, shape ``(k,)``, in units of flow time.
@@ -122,6 +116,20 @@ class Description(eqx.Module):
         metric: What the filtered gradient is divided by.
         decay: ``d``, the part of the parameters that a step takes away, decoupled from gradients.
         coupled_decay: What is added to the gradient, in units of it per parameter.
+
+    Example:
+        Momentum 0.9 makes a step ten times as long, and lifts the edge from 20 to 38.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> heavy_ball = flows.Description(weights=jnp.array([0.1]), poles=jnp.array([0.9]))
+        >>> print(f"{heavy_ball.gain(1):.2f} {heavy_ball.edge:.2f} {heavy_ball.mean_age:.2f}")
+        1.00 38.00 9.00
+
+    References:
+        B. T. Polyak, USSR Computational Mathematics and Mathematical Physics 4 (1964), 1-17, for
+        the threshold of the heavy ball; that of a filter follows from its characteristic
+        polynomial at ``z = -1``.
     """
 
     weights: Float[Array, " k"]

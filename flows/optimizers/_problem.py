@@ -81,9 +81,28 @@ def make_problem(
 ) -> tuple[Problem, Params]:
     """Check loss, parameters and data; return the problem and the moving part of the parameters.
 
+    Arguments:
+        loss: A function, or an `Objective`.
+        params: The parameters as the user gave them.
+        optimizer: The optimizer.
+        args: The data.
+
     Raises:
         InvalidLossError: If the loss cannot be called as it should.
         InvalidParametersError: If the parameters cannot be moved.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> problem, moving = make_problem(
+        ...     lambda p: p["x"] ** 2, {"x": jnp.array(3.0), "it": "x"}, flows.GradientDescent(0.1)
+        ... )
+        >>> float(problem.gradient(moving)["x"]), moving["it"]
+        (6.0, None)
+
+    References:
+        Parts that move and parts that rest are told apart as Equinox does: P. Kidger, C. Garcia
+        (2021), arXiv:2111.00254.
     """
     objective, moving = make_objective(loss, params, args)
     return Problem(objective, optimizer), moving

@@ -56,7 +56,7 @@ class Trajectory(eqx.Module):
         last_step: The last step whose numbers are finite; ``steps`` after a successful run.
         result: How it ended, one of `flows.RESULTS`.
         cost: What it took: steps of the solver, products, and an estimate of the integration
-            error; see `flows.vector_fields.methods.Cost`.
+            error; see `flows.Cost`.
         settings: What was run, in words: the flow with its options, and what was left to it to
             choose, as the ``curvature`` of the principal flow.
         stride: 1, or 2 for a flow that models every second step. At the others, everything here is

@@ -1,6 +1,5 @@
 """The rod flow: exact cycles, its threshold, and its order below the edge."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,21 +50,6 @@ def test_the_threshold_of_a_quadratic(S, grows):
     rate = np.log(lengths[-1] / lengths[20]) / 20
     # Euler's method in four substeps.
     np.testing.assert_allclose(rate, 2 * np.log(1 + (S**2 / 2 - 2) / 4), atol=1e-4)
-
-
-def test_on_trees_in_float32_under_vmap():
-    def loss(tree):
-        return jnp.sum(jnp.cosh(tree["a"])) + tree["b"] ** 2
-
-    def run(h, dtype):
-        start = {"a": jnp.array([0.3, -1.0], dtype), "b": jnp.array(0.5, dtype)}
-        return flows.solve(loss, start, flows.GradientDescent(h), flows.RodFlow(), 5).loss
-
-    rates = jnp.array([0.1, 0.3])
-    double = jax.jit(jax.vmap(lambda h: run(h, jnp.float64)))(rates)
-    single = jax.vmap(lambda h: run(h, jnp.float32))(rates)
-    assert single.dtype == jnp.float32
-    np.testing.assert_allclose(single, double, rtol=1e-5)
 
 
 def test_its_centre_begins_between_two_iterates():

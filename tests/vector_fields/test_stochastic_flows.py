@@ -518,18 +518,3 @@ def test_what_is_refused():
             1,
             key=KEY,
         )
-
-
-def test_float32():
-    run = flows.solve(
-        tiles,
-        jnp.ones(2, jnp.float32),
-        flows.SGD(0.1, batch_size=2, noise=0.1),
-        flows.StochasticModifiedFlow("principal"),
-        5,
-        args=TILES.astype(jnp.float32),
-        key=KEY,
-        throw=False,
-    )
-    assert run.final_params.dtype == jnp.float32
-    assert run.loss.dtype == jnp.float32

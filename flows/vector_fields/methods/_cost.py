@@ -23,6 +23,19 @@ class Cost(eqx.Module):
         integration_error: An estimate of the solver's own error, in units of the state (for most
             flows, the parameters): the sum over its accepted steps, or, with a controller of your
             own, their number times its tolerance. Not a number where nothing controls it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> run = flows.solve(
+        ...     lambda x: x**2 / 2, jnp.array(1.0), flows.GradientDescent(0.5),
+        ...     flows.RodFlow(substeps=4), steps=3,
+        ... )
+        >>> int(run.cost.steps), int((run.cost + run.cost).steps)
+        (12, 24)
+
+    References:
+        The counts of a solver are those of diffrax: P. Kidger (2022), arXiv:2202.02435.
     """
 
     steps: Integer
