@@ -21,7 +21,7 @@ Records = dict[str, Any]
 
 
 class IterateState(eqx.Module):
-    """Where an optimizer stands, with loss and gradient there, so that each is evaluated once."""
+    """Where an optimizer stands, with the loss there and the gradient that its next step takes."""
 
     state: PyTree[Any]
     loss: Scalar
@@ -120,13 +120,21 @@ def begin(
 ) -> tuple[IterateState, Records]:
     """The state before the first step, and the records of step 0."""
     state = start_state(problem, params, key)
-    value, gradient = problem.value_and_gradient(problem.optimizer.params(state))
+    value, gradient, handed = _evaluate(problem, state)
     grad_norm = norm(gradient)
     alive = jnp.isfinite(value) & jnp.isfinite(grad_norm)
     diagnostics = {"step_length": jnp.zeros_like(grad_norm)}
     diagnostics |= problem.optimizer.diagnostics(state)
     records = _records(value, grad_norm, diagnostics, params if save else None)
-    return IterateState(state, value, gradient, jnp.asarray(0), alive), records
+    return IterateState(state, value, handed, jnp.asarray(0), alive), records
+
+
+def _evaluate(problem: Problem, state: PyTree[Any]) -> tuple[Scalar, Params, Params]:
+    """Loss and gradient at the parameters, and the gradient that the next step is handed."""
+    params = problem.optimizer.params(state)
+    value, gradient = problem.value_and_gradient(params)
+    point = problem.optimizer.gradient_point(state, params)
+    return value, gradient, gradient if point is params else problem.gradient(point)
 
 
 def start_state(problem: Problem, params: Params, key: Array | None) -> PyTree[Any]:
@@ -159,12 +167,12 @@ def step_once(
     due = carry.alive & (index < steps)
     state = problem.step(carry.state, carry.gradient)
     params = optimizer.params(state)
-    value, gradient = problem.value_and_gradient(params)
+    value, gradient, handed = _evaluate(problem, state)
     grad_norm = norm(gradient)
     finite = jnp.isfinite(value) & jnp.isfinite(grad_norm)
     step_length = norm(subtract(params, optimizer.params(carry.state)))
     made = due & finite
-    new = IterateState(state, value, gradient, carry.step + 1, carry.alive)
+    new = IterateState(state, value, handed, carry.step + 1, carry.alive)
     new = select(made, new, carry)
     new = eqx.tree_at(lambda c: c.alive, new, carry.alive & (finite | ~due))
     diagnostics = {"step_length": step_length} | optimizer.diagnostics(state)

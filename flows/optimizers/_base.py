@@ -59,13 +59,23 @@ class AbstractOptimizer(eqx.Module):
         Arguments:
             objective: The loss and its data.
             state: The state before the step.
-            gradient: The gradient of the loss at `params(state)`, if the caller has it already
-                (the drivers do: they record its norm). Computed here otherwise.
+            gradient: The gradient of the loss at the `gradient_point`, if the caller has it already
+                (the drivers do: where that is the parameters, they record its norm). Computed here
+                otherwise.
         """
 
     @abc.abstractmethod
     def params(self, state: PyTree[Any]) -> Params:
-        """The parameters that a state stands for."""
+        """The parameters of a state: where the loss is reported, and what flows are compared with."""
+
+    def gradient_point(self, state: PyTree[Any], params: Params) -> Params:
+        """Where the next step takes the gradient: for most, at the parameters of the state.
+
+        An optimizer that looks ahead says so here. What is returned must be `params` itself where
+        it is the same point: its gradient is then evaluated once.
+        """
+        del state
+        return params
 
     def check(self, objective: Objective, params: Params) -> None:
         """Raise a typed error if this is no optimizer for that loss; most take any.

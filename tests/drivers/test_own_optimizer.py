@@ -37,7 +37,8 @@ class HeavyBall(flows.AbstractOptimizer):
         return BallState(params, jax.tree.map(jnp.zeros_like, params))
 
     def step(self, objective, state, gradient=None):
-        gradient = objective.gradient(state.w) if gradient is None else gradient
+        if gradient is None:
+            gradient = objective.gradient(self.gradient_point(state, state.w))
         m = jax.tree.map(lambda m, g: self.momentum * m + g, state.m, gradient)
         return BallState(jax.tree.map(lambda w, m: w - self.learning_rate * m, state.w, m), m)
 
@@ -134,6 +135,36 @@ def test_at_steps_that_it_does_not_model_the_memory_makes_the_step(mode):
         if n % 2:
             expected = w - 0.1 * (0.6 * m + np.asarray(CURVATURES) * w)
         np.testing.assert_allclose(found[n], expected, rtol=1e-9)
+
+
+class LookingAhead(HeavyBall):
+    """Nesterov's: ``m <- b m + g(w - h b m), w <- w - h m``."""
+
+    def gradient_point(self, state, params):
+        shift = self.learning_rate * self.momentum
+        return jax.tree.map(lambda w, m: w - shift * m, params, state.m)
+
+
+def test_the_gradient_is_taken_where_the_optimizer_says():
+    """Losses are those of the iterates, steps those by hand, with two gradients for a step."""
+    asked = []
+
+    def counted(x):
+        jax.debug.callback(lambda x: asked.append(np.asarray(x)), x)
+        return parabola(x)
+
+    run = flows.iterate(counted, START, LookingAhead(0.1, 0.6), STEPS)
+    jax.effects_barrier()
+    w, m, points = np.asarray(START), np.zeros(2), []
+    for n in range(STEPS + 1):
+        np.testing.assert_allclose(run.params[n], w, rtol=1e-12)
+        ahead = w - 0.06 * m
+        points += [w, ahead]
+        m = 0.6 * m + np.asarray(CURVATURES) * ahead
+        w = w - 0.1 * m
+    np.testing.assert_allclose(run.loss, jax.vmap(parabola)(run.params), rtol=1e-12)
+    near = [min(np.abs(np.array(asked) - p).max(axis=1)) for p in points]
+    assert max(near) < 1e-12
 
 
 def test_vmap_over_its_numbers():
