@@ -66,7 +66,7 @@ class AbstractOptimizer(eqx.Module):
 
     @abc.abstractmethod
     def params(self, state: PyTree[Any]) -> Params:
-        """The parameters of a state: where the loss is reported, and what flows are compared with."""
+        """The parameters of a state: where the loss is reported and flows are compared."""
 
     def gradient_point(self, state: PyTree[Any], params: Params) -> Params:
         """Where the next step takes the gradient: for most, at the parameters of the state.
