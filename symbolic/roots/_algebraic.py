@@ -8,13 +8,13 @@ polynomial in a certified interval.
 """
 
 import dataclasses
-import itertools as it
 from collections.abc import Mapping
 
 import sympy
 
 from .._errors import NotSolvedError
 from ._closed_form import ClosedPoint, tidy
+from ._enclosures import FIRST_BITS, enclosure, root_interval, which
 
 # Beyond this degree a value stays a polynomial in the root: its own minimal polynomial would be
 # exact too, but takes a resultant that grows fast.
@@ -57,22 +57,12 @@ class AlgebraicPoint:
         ]
         if self.minimal.degree() == 1:
             return sorted(_real_roots(sympy.Poly(coefficients, s)), key=sympy.N)
-        # The norm has the eigenvalues at all conjugates of t; ours are told apart by their digits.
+        # The norm has the eigenvalues at all conjugates of t: ours are those of them at which the
+        # characteristic polynomial vanishes at t, as often as its derivatives do.
         characteristic = sum(c * s**k for k, c in enumerate(reversed(coefficients)))
         norm = sympy.resultant(self.minimal.as_expr(), sympy.expand(characteristic), t)
         roots = sorted(set(_real_roots(sympy.Poly(norm, s, domain=sympy.QQ))), key=sympy.N)
-        digits = 2 * _digits_to_separate(roots)
-        polynomial = sympy.Poly([c.subs(t, self.root.evalf(2 * digits)) for c in coefficients], s)
-        found: list[sympy.Expr] = []
-        for root in roots:
-            derivative, near = polynomial, root.evalf(2 * digits)
-            while (
-                derivative.degree() > 0 and abs(derivative.eval(near)) < sympy.Float(10) ** -digits
-            ):
-                found.append(root)
-                derivative = derivative.diff(s)
-        assert len(found) == matrix.rows
-        return found
+        return _eigenvalues_among(roots, coefficients, {t: self.root})
 
     def _eigenvalues_of_pair(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
         if matrix.rows > 2:
@@ -87,6 +77,8 @@ class AlgebraicPoint:
         return [middle - root, middle + root]
 
     def _reduce(self, expression: sympy.Expr) -> sympy.Poly:
+        if expression.is_polynomial(*self.parametrisation):
+            return self._substitute(expression)
         numerator, denominator = sympy.fraction(sympy.together(expression))
         top, bottom = self._substitute(numerator), self._substitute(denominator)
         if bottom.is_one:
@@ -127,9 +119,43 @@ class AlgebraicPoint:
         roots = _real_roots(own)
         if len(roots) == 1:
             return roots[0]
-        digits = _digits_to_separate(roots)
-        near = value.as_expr().subs(t, self.root.evalf(2 * digits)).evalf(digits)
-        return min(roots, key=lambda root: abs(root.evalf(digits) - near))
+        exact = value.as_expr().subs(t, self.root)
+        return which(roots, lambda root, bits: _apart(root, exact, bits))
+
+
+def _apart(a: sympy.Expr, b: sympy.Expr, bits: int) -> bool:
+    one, other = enclosure(a, bits), enclosure(b, bits)
+    return one.b < other.a or other.b < one.a
+
+
+def _eigenvalues_among(
+    roots: list[sympy.Expr], coefficients: list[sympy.Expr], at: Mapping[sympy.Symbol, sympy.Expr]
+) -> list[sympy.Expr]:
+    """Those of the numbers at which a polynomial vanishes, as often as it does; all zeros are real.
+
+    An enclosure that leaves out 0 proves that a number is no zero, so the counts below are never
+    too small; they are right when their sum is the degree.
+    """
+    s = sympy.Dummy("s")
+    derivative = sympy.Poly(coefficients, s)
+    degree, derivatives = derivative.degree(), []
+    for _ in range(degree):
+        derivatives.append([c.subs(at) for c in derivative.all_coeffs()])
+        derivative = derivative.diff(s)
+    bits, found = FIRST_BITS, list[sympy.Expr]()
+    while len(found) != degree:
+        found = []
+        for root in roots:
+            near = enclosure(root, bits)
+            for values in derivatives:
+                value = near * 0
+                for c in values:
+                    value = value * near + enclosure(c, bits)
+                if 0 not in value:
+                    break
+                found.append(root)
+        bits *= 2
+    return found
 
 
 def rational_point(location: Mapping[sympy.Symbol, sympy.Expr]) -> AlgebraicPoint:
@@ -153,19 +179,12 @@ def points_of(
     return found
 
 
-def is_closed_form(value: sympy.Expr) -> bool:
-    """Whether a number is written in radicals and functions, not as a root in an interval."""
-    return not value.has(sympy.CRootOf)
-
-
 def isolating_interval(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
     """Rational bounds of an exact real number, certified, at most `width` apart."""
     if value.is_Rational:
         return value, value
     if isinstance(value, sympy.CRootOf):
-        # Real roots come first in sympy's order, from the left.
-        (interval, _) = value.poly.intervals(eps=width)[value.index]
-        return interval
+        return root_interval(value, width)
     if hasattr(value, "isolate"):
         return value.isolate(width)
     roots = list(value.atoms(sympy.CRootOf))
@@ -199,12 +218,3 @@ def _range_of_polynomial(
 
 def _real_roots(polynomial: sympy.Poly) -> list[sympy.Expr]:
     return polynomial.real_roots()
-
-
-def _digits_to_separate(roots: list[sympy.Expr]) -> int:
-    """Digits at which the nearest two of these numbers differ clearly."""
-    values = sorted(root.evalf(30) for root in roots)
-    gaps = [b - a for a, b in it.pairwise(values) if b != a]
-    size = max([abs(value) for value in values] + [sympy.Integer(1)])
-    smallest = min(gaps, default=sympy.Integer(1))
-    return 25 + max(int(sympy.ceiling(sympy.log(size / smallest, 10))), 0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import sympy
 
 from .._errors import NotSolvedError
+from ._enclosures import is_opaque, sign_by_enclosure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,21 +53,16 @@ def _low_degree_roots(part: sympy.Poly) -> list[sympy.Expr]:
 
 def tidy(value: sympy.Expr) -> sympy.Expr:
     """A simple form of a value, without spending long on it."""
-    if (
-        value.is_Rational
-        or value.has(sympy.CRootOf)
-        or any(map(_is_opaque, value.atoms(sympy.Expr)))
-    ):
-        return value
-    return sympy.simplify(value)
-
-
-def _is_opaque(atom: sympy.Basic) -> bool:
-    return hasattr(atom, "isolate")
+    return value if value.is_Rational or is_opaque(value) else sympy.simplify(value)
 
 
 def sign_of(value: sympy.Expr) -> int | None:
     """1, 0 or -1; None where parameters leave it open."""
+    if not value.free_symbols and is_opaque(value):
+        # First of all: sympy's own questions would evaluate each root again and again.
+        sign = sign_by_enclosure(value)
+        if sign is not None:
+            return sign
     for form in (lambda: value, lambda: sympy.factor(sympy.simplify(value))):
         shape = form()
         if shape.is_zero:

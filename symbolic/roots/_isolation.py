@@ -5,6 +5,7 @@ range excludes 0 and the signs at the ends differ (then it holds exactly one roo
 otherwise.
 """
 
+import functools as ft
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ from .._errors import NotSolvedError, TooMuchWorkError
 PER_UNIT = 100  # intervals that one unit of `max_work` pays for
 _NEWTON_STEPS = 60
 _NARROWEST = sympy.Rational(1, 10**9)
+_CLOSE = sympy.Rational(1, 10**6)  # from here Newton's method is trusted to propose digits
 _KNOWN = (sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan)
 
 
@@ -47,8 +49,25 @@ class IsolatedRoot(sympy.Expr):
         return str(self.evalf(12))
 
     def isolate(self, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
-        """Rational bounds at most `width` apart, by bisection with certified signs."""
+        """Rational bounds at most `width` apart, with certified signs."""
         function, symbol, lower, upper = self.args
+        lower, upper = _narrowest.get(self, (lower, upper))
+        if upper - lower > width:
+            lower, upper = self._halved(lower, upper, max(width, _CLOSE))
+            if upper - lower > width:
+                proposed = _around(self._digits(int(-sympy.log(width, 2)) + 10), width)
+                inside = lower < proposed[0] and proposed[1] < upper
+                # Signs confirm what Newton's method proposes; where they do not, halving goes on.
+                if inside and sympy.prod([_sign(function, symbol, end) for end in proposed]) < 0:
+                    lower, upper = proposed
+                lower, upper = self._halved(lower, upper, width)
+            _narrowest[self] = lower, upper
+        return lower, upper
+
+    def _halved(
+        self, lower: sympy.Expr, upper: sympy.Expr, width: sympy.Rational
+    ) -> tuple[sympy.Expr, sympy.Expr]:
+        function, symbol, *_ = self.args
         negative_left = _sign(function, symbol, lower) < 0
         while upper - lower > width:
             middle = (lower + upper) / 2
@@ -59,11 +78,15 @@ class IsolatedRoot(sympy.Expr):
         return lower, upper
 
     def _eval_evalf(self, prec: int) -> sympy.Expr:
-        function, symbol, *_ = self.args
-        lower, upper = self.isolate(sympy.Rational(1, 10**6))
-        call = sympy.lambdify(symbol, [function, function.diff(symbol)], "mpmath")
+        self.isolate(_CLOSE)
+        return sympy.Float._new(self._digits(prec)._mpf_, prec)
+
+    def _digits(self, prec: int) -> Any:
+        """The root by Newton's method from between its bounds, which are certified."""
+        function, symbol, lower, upper = self.args
+        lower, upper = _narrowest.get(self, (lower, upper))
+        call = _with_slope(function, symbol)
         with mpmath.workprec(prec + 20):
-            # The ends are certified; Newton's method from between them only supplies digits.
             middle = (lower + upper) / 2
             value = mpmath.mpf(middle.p) / middle.q
             for _ in range(_NEWTON_STEPS):
@@ -71,7 +94,27 @@ class IsolatedRoot(sympy.Expr):
                 value -= residual / slope
                 if abs(residual) <= abs(slope) * (1 + abs(value)) * mpmath.mpf(2) ** -(prec + 5):
                     break
-        return sympy.Float._new(value._mpf_, prec)
+        return value
+
+
+# Bounds refined so far: sympy makes the same root anew wherever it is written.
+_narrowest: dict[IsolatedRoot, tuple[sympy.Expr, sympy.Expr]] = {}
+
+
+@ft.lru_cache(maxsize=256)
+def _with_slope(function: sympy.Expr, symbol: sympy.Symbol) -> Any:
+    return sympy.lambdify(symbol, [function, function.diff(symbol)], "mpmath")
+
+
+def _around(value: Any, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
+    middle = sympy.Rational(*(int(part) for part in _fraction(value)))
+    return middle - width / 2, middle + width / 2
+
+
+def _fraction(value: Any) -> tuple[int, int]:
+    sign, mantissa, exponent, _ = value._mpf_
+    signed = -mantissa if sign else mantissa
+    return (signed << exponent, 1) if exponent >= 0 else (signed, 1 << -exponent)
 
 
 def isolate_roots(
@@ -157,7 +200,13 @@ def _up(value: sympy.Rational) -> float:
 
 def _sign(function: sympy.Expr, symbol: sympy.Symbol, value: sympy.Expr) -> int:
     exact = function.subs(symbol, value)
-    digits = exact.evalf(30, maxn=200)
-    if abs(digits) > sympy.Float(10) ** -20:
-        return 1 if digits > 0 else -1
+    digits = exact.evalf(15, maxn=1000)
+    if digits.is_real is False:
+        raise NotSolvedError(
+            f"{function} is not real at {symbol} = {value}. Choose `between` where the loss is "
+            "real and finite."
+        )
+    # sympy marks by a precision of one bit what it could not tell from 0.
+    if digits.is_Rational or (digits.is_Float and digits._prec > 1):
+        return int(sympy.sign(digits))
     return 0 if exact.equals(0) else int(sympy.sign(exact.evalf(60, maxn=1000)))

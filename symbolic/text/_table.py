@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy
 
+from ..roots._enclosures import decimal
 from ..thresholds._critical_point import CriticalPoint, short
 from ..thresholds._flips import SUBCRITICAL, SUPERCRITICAL
 from ..thresholds._manifolds import CriticalManifold
@@ -163,5 +164,7 @@ def _record(point: Found) -> dict[str, Any]:
 def _value(value: sympy.Expr | None) -> dict[str, Any] | None:
     if value is None:
         return None
-    decimal = float(value.evalf(20)) if value.is_number and value.is_finite else None
-    return {"exact": str(value), "decimal": decimal}
+    if not value.is_number:
+        return {"exact": str(value), "decimal": None}
+    number = decimal(value, 20)
+    return {"exact": str(value), "decimal": float(number) if number.is_finite else None}

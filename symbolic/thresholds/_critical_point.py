@@ -13,8 +13,9 @@ from .._errors import (
     NonSmoothPointError,
     NotSolvedError,
 )
-from ..roots._algebraic import is_closed_form, isolating_interval
+from ..roots._algebraic import isolating_interval
 from ..roots._closed_form import sign_of
+from ..roots._enclosures import decimal, is_opaque
 from ._flips import Flip
 from ._local import (
     DEPENDS,
@@ -73,7 +74,7 @@ class CriticalPoint:
     @property
     def exact(self) -> bool:
         """Whether the coordinates are closed forms; else roots in certified intervals."""
-        return all(map(_is_written_out, self.location.values()))
+        return not any(map(is_opaque, self.location.values()))
 
     @ft.cached_property
     def flip(self) -> Flip | None:
@@ -162,13 +163,9 @@ def _condition(
     return sympy.And(*conditions)
 
 
-def _is_written_out(value: sympy.Expr) -> bool:
-    return is_closed_form(value) and not hasattr(value, "isolate")
-
-
 def short(value: sympy.Expr) -> str:
     """A number as people read it: written out where that is short, else twelve digits."""
+    if value.is_number and is_opaque(value):
+        return str(decimal(value, 12))
     text = str(value)
-    if value.is_number and (not _is_written_out(value) or len(text) > 24):
-        return str(value.evalf(12))
-    return text
+    return str(value.evalf(12)) if value.is_number and len(text) > 24 else text

@@ -11,7 +11,7 @@ from ..roots._closed_form import ClosedPoint, tidy
 from ..roots._isolation import isolate_roots
 from ..roots._systems import solve_system
 from ._critical_point import CriticalPoint, critical_point_at
-from ._local import Point
+from ._local import Point, multiplied_out
 from ._manifolds import CriticalManifold, describe
 
 MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
@@ -69,7 +69,8 @@ def critical_points(
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
     _require_few_terms(expression, chosen, read_count(max_work, "max_work"))
-    gradient = [sympy.diff(expression, symbol) for symbol in chosen]
+    simple = multiplied_out(expression, chosen)
+    gradient = [sympy.diff(simple, symbol) for symbol in chosen]
     parameters = expression.free_symbols - set(chosen)
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
     algebraic = all(n.is_polynomial(*chosen) and d.is_polynomial(*chosen) for n, d in numerators)

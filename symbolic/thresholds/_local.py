@@ -1,5 +1,6 @@
 """The quadratic picture of a loss at one critical point: kind, eigenvalues, threshold."""
 
+import functools as ft
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -38,14 +39,29 @@ def eigenvalues_at(
 ) -> tuple[sympy.Expr, ...]:
     """The Hessian's eigenvalues, smallest first where they can be compared."""
     require_smooth(loss, point)
-    values = point.eigenvalues(sympy.hessian(loss, symbols))
+    hessian = sympy.hessian(multiplied_out(loss, tuple(symbols)), symbols)
+    # Before they are solved for: where an entry is infinite there may be none.
+    if not all(_is_finite(point.evaluate(entry)) for entry in hessian):
+        raise _not_smooth(loss, point)
+    values = point.eigenvalues(hessian)
     if not all(_is_finite(value) for value in values):
         raise _not_smooth(loss, point)
     return tuple(values)
 
 
+@ft.lru_cache(maxsize=64)
+def multiplied_out(loss: sympy.Expr, symbols: tuple[sympy.Symbol, ...]) -> sympy.Expr:
+    """A polynomial as a sum of monomials, since derivatives of long products are very long."""
+    if not loss.is_polynomial(*symbols) or not loss.free_symbols <= set(symbols):
+        return loss
+    polynomial = sympy.poly(loss, *symbols)
+    return polynomial.as_expr() if all(c.is_Rational for c in polynomial.coeffs()) else loss
+
+
 def require_smooth(loss: sympy.Expr, point: Point) -> None:
     """Refuse a point on a kink, or where the loss is not finite."""
+    if loss.is_polynomial():
+        return
     kinks = [k.args[0] for k in loss.atoms(*_KINKS)]
     for extreme in loss.atoms(sympy.Max, sympy.Min):
         first, *rest = extreme.args
@@ -109,8 +125,9 @@ def kind_of(
 
 def _kind_of_flat_point(loss: sympy.Expr, symbol: sympy.Symbol, point: Point) -> str:
     """The first derivative that does not vanish decides."""
+    simple = multiplied_out(loss, (symbol,))
     for order in range(3, _HIGHEST_DERIVATIVE + 1):
-        sign = sign_of(point.evaluate(sympy.diff(loss, symbol, order)))
+        sign = sign_of(point.evaluate(sympy.diff(simple, symbol, order)))
         if sign is None:
             return DEPENDS
         if sign:
@@ -137,4 +154,4 @@ def flip_of(
             f"no single eigenvalue is known to be the largest of {', '.join(map(str, eigenvalues))}"
             ". Put numbers for the parameters, or restrict the loss to one direction."
         )
-    return flip_at(loss, symbols, point.evaluate, sharpness)
+    return flip_at(multiplied_out(loss, tuple(symbols)), symbols, point.evaluate, sharpness)
