@@ -14,7 +14,7 @@ import sympy
 
 from .._errors import NotSolvedError
 from ._closed_form import ClosedPoint, tidy
-from ._enclosures import FIRST_BITS, enclosure, root_interval, which
+from ._enclosures import FIRST_BITS, bounds, enclosure, root_interval, which
 
 # Beyond this degree a value stays a polynomial in the root: its own minimal polynomial would be
 # exact too, but takes a resultant that grows fast.
@@ -56,12 +56,12 @@ class AlgebraicPoint:
             for c in sympy.Matrix(entries).charpoly(s).all_coeffs()
         ]
         if self.minimal.degree() == 1:
-            return sorted(_real_roots(sympy.Poly(coefficients, s)), key=sympy.N)
+            return _real_roots(sympy.Poly(coefficients, s))
         # The norm has the eigenvalues at all conjugates of t: ours are those of them at which the
         # characteristic polynomial vanishes at t, as often as its derivatives do.
         characteristic = sum(c * s**k for k, c in enumerate(reversed(coefficients)))
         norm = sympy.resultant(self.minimal.as_expr(), sympy.expand(characteristic), t)
-        roots = sorted(set(_real_roots(sympy.Poly(norm, s, domain=sympy.QQ))), key=sympy.N)
+        roots = list(dict.fromkeys(_real_roots(sympy.Poly(norm, s, domain=sympy.QQ))))
         return _eigenvalues_among(roots, coefficients, {t: self.root})
 
     def _eigenvalues_of_pair(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
@@ -187,11 +187,11 @@ def isolating_interval(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.
         return root_interval(value, width)
     if hasattr(value, "isolate"):
         return value.isolate(width)
-    roots = list(value.atoms(sympy.CRootOf))
-    if len(roots) == 1 and value.is_polynomial(roots[0]):
-        return _range_of_polynomial(value, roots[0], width)
-    if roots or not value.is_number:
+    if not value.is_number:
         raise NotSolvedError(f"{value} is no single number. Ask for the interval of a coordinate.")
+    certified = bounds(value, width)
+    if certified is not None:
+        return certified
     digits = max(int(-sympy.log(width, 10)) + 5, 15) + int(abs(sympy.log(abs(value.evalf()), 10)))
     # evalf is right to the last digit or so; ten units of it are a bound.
     centre = sympy.Rational(value.evalf(digits + 3))
@@ -199,22 +199,6 @@ def isolating_interval(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.
     return centre - margin, centre + margin
 
 
-def _range_of_polynomial(
-    value: sympy.Expr, root: sympy.Expr, width: sympy.Rational
-) -> tuple[sympy.Expr, sympy.Expr]:
-    """Horner's scheme in rational intervals, on ever smaller intervals around the root."""
-    coefficients = sympy.Poly(value, root).all_coeffs()
-    finer = width
-    while True:
-        ends = isolating_interval(root, finer)
-        low = high = sympy.S.Zero
-        for c in coefficients:
-            products = [a * b for a in (low, high) for b in ends]
-            low, high = min(products) + c, max(products) + c
-        if high - low <= width:
-            return low, high
-        finer = finer / 16
-
-
 def _real_roots(polynomial: sympy.Poly) -> list[sympy.Expr]:
+    """With multiplicities, from the left: sympy refines their intervals until they are apart."""
     return polynomial.real_roots()

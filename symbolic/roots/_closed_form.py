@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import sympy
 
 from .._errors import NotSolvedError
-from ._enclosures import is_opaque, sign_by_enclosure
+from ._enclosures import is_opaque, sign_by_enclosure, sign_of_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +72,5 @@ def sign_of(value: sympy.Expr) -> int | None:
         if shape.is_negative:
             return -1
         if shape.is_number:
-            return _sign_of_number(shape)
+            return sign_of_number(shape)
     return None
-
-
-def _sign_of_number(value: sympy.Expr) -> int | None:
-    digits = value.evalf(30, maxn=400)
-    if digits.is_real and abs(digits) > sympy.Float(10) ** -25:
-        return 1 if digits > 0 else -1
-    return 0 if value.equals(0) else None

@@ -12,8 +12,12 @@ import mpmath
 import sympy
 from mpmath.ctx_iv import MPIntervalContext
 
-FIRST_BITS, LAST_BITS = 64, 1 << 14  # of working precision
-_FUNCTIONS = {sympy.exp: "exp", sympy.log: "log", sympy.sin: "sin", sympy.cos: "cos"}
+FIRST_BITS, LAST_BITS = 64, 1 << 12  # of working precision
+_FUNCTIONS = {
+    **{sympy.exp: "exp", sympy.log: "log"},
+    **{sympy.sin: "sin", sympy.cos: "cos", sympy.tan: "tan"},
+}
+_HYPERBOLIC = (sympy.sinh, sympy.cosh, sympy.tanh)
 # Refined so far: sympy makes the same root anew wherever it is written.
 _narrowest: dict[sympy.CRootOf, tuple[int, int, int]] = {}
 
@@ -32,12 +36,29 @@ def enclosure(value: sympy.Expr, bits: int) -> Any:
 
     None where a function in it has no interval arithmetic, or it is not known to be real.
     """
-    context = MPIntervalContext()
-    context.prec = bits
     try:
-        return _walk(value, context, {})
+        return _walk(value, _context(bits), {})
     except (NotImplementedError, ZeroDivisionError, ValueError, OverflowError):
         return None
+
+
+@ft.lru_cache(maxsize=64)
+def _context(bits: int) -> Any:
+    context = MPIntervalContext()
+    context.prec = bits
+    return context
+
+
+def sign_of_number(value: sympy.Expr) -> int | None:
+    """1, 0 or -1 of a real number; None where no digit shows and it is not proved to be 0."""
+    sign = sign_by_enclosure(value)
+    if sign is not None:
+        return sign
+    digits = value.evalf(15, maxn=1000)
+    # sympy marks by a precision of one bit what it could not tell from 0.
+    if digits.is_Rational or (digits.is_Float and digits._prec > 1):
+        return int(sympy.sign(digits))
+    return 0 if value.equals(0) else None
 
 
 def sign_by_enclosure(value: sympy.Expr) -> int | None:
@@ -70,6 +91,25 @@ def _precisions(value: sympy.Expr) -> list[int]:
     # Roots of functions that are no polynomials take long to refine.
     last = LAST_BITS if not any(hasattr(a, "isolate") for a in _nodes(value)) else 4 * FIRST_BITS
     return [FIRST_BITS * 4**k for k in range(8) if FIRST_BITS * 4**k <= last]
+
+
+def bounds(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """Rational bounds at most `width` apart; None where the value cannot be enclosed so well."""
+    for bits in _precisions(value):
+        found = enclosure(value, bits)
+        if found is None:
+            return None
+        low, high = (exact(end) for end in found._mpi_)
+        if high - low <= width:
+            return low, high
+    return None
+
+
+def exact(number: tuple) -> sympy.Rational:
+    """A floating-point number of mpmath, given by its parts, as a fraction."""
+    sign, mantissa, exponent, _ = number
+    signed = -int(mantissa) if sign else int(mantissa)
+    return sympy.Rational(signed) * sympy.Rational(2) ** exponent
 
 
 def decimal(value: sympy.Expr, digits: int) -> sympy.Expr:
@@ -162,6 +202,8 @@ def _enclose(value: sympy.Expr, context: Any, inner: Callable[[sympy.Expr], Any]
         if value.func is sympy.log and not argument.a > 0:
             raise NotImplementedError("the logarithm of what may be negative")
         return getattr(context, _FUNCTIONS[value.func])(argument)
+    if isinstance(value, _HYPERBOLIC):
+        return inner(value.rewrite(sympy.exp))
     raise NotImplementedError(f"there is no interval arithmetic for {value.func}")
 
 

@@ -13,6 +13,7 @@ import mpmath
 import sympy
 
 from .._errors import NotSolvedError, TooMuchWorkError
+from ._enclosures import exact, sign_by_enclosure, sign_of_number
 
 PER_UNIT = 100  # intervals that one unit of `max_work` pays for
 _NEWTON_STEPS = 60
@@ -55,11 +56,12 @@ class IsolatedRoot(sympy.Expr):
         if upper - lower > width:
             lower, upper = self._halved(lower, upper, max(width, _CLOSE))
             if upper - lower > width:
-                proposed = _around(self._digits(int(-sympy.log(width, 2)) + 10), width)
-                inside = lower < proposed[0] and proposed[1] < upper
+                value = self._digits(int(-sympy.log(width, 2)) + 10)
+                a, b = (lower, upper) if value is None else _around(value, width)
                 # Signs confirm what Newton's method proposes; where they do not, halving goes on.
-                if inside and sympy.prod([_sign(function, symbol, end) for end in proposed]) < 0:
-                    lower, upper = proposed
+                inside = lower < a and b < upper
+                if inside and _sign(function, symbol, a) * _sign(function, symbol, b) < 0:
+                    lower, upper = a, b
                 lower, upper = self._halved(lower, upper, width)
             _narrowest[self] = lower, upper
         return lower, upper
@@ -78,11 +80,15 @@ class IsolatedRoot(sympy.Expr):
         return lower, upper
 
     def _eval_evalf(self, prec: int) -> sympy.Expr:
-        self.isolate(_CLOSE)
-        return sympy.Float._new(self._digits(prec)._mpf_, prec)
+        lower, upper = self.isolate(_CLOSE)
+        value = self._digits(prec)
+        if value is None:
+            lower, upper = self._halved(lower, upper, sympy.Rational(1, 2**prec))
+            return ((lower + upper) / 2)._eval_evalf(prec)
+        return sympy.Float._new(value._mpf_, prec)
 
     def _digits(self, prec: int) -> Any:
-        """The root by Newton's method from between its bounds, which are certified."""
+        """The root by Newton's method from between its certified bounds; None if it leaves them."""
         function, symbol, lower, upper = self.args
         lower, upper = _narrowest.get(self, (lower, upper))
         call = _with_slope(function, symbol)
@@ -91,10 +97,12 @@ class IsolatedRoot(sympy.Expr):
             value = mpmath.mpf(middle.p) / middle.q
             for _ in range(_NEWTON_STEPS):
                 residual, slope = call(value)
+                if slope == 0:
+                    return None
                 value -= residual / slope
                 if abs(residual) <= abs(slope) * (1 + abs(value)) * mpmath.mpf(2) ** -(prec + 5):
-                    break
-        return value
+                    return value if lower <= exact(value._mpf_) <= upper else None
+        return None
 
 
 # Bounds refined so far: sympy makes the same root anew wherever it is written.
@@ -107,14 +115,8 @@ def _with_slope(function: sympy.Expr, symbol: sympy.Symbol) -> Any:
 
 
 def _around(value: Any, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
-    middle = sympy.Rational(*(int(part) for part in _fraction(value)))
+    middle = exact(value._mpf_)
     return middle - width / 2, middle + width / 2
-
-
-def _fraction(value: Any) -> tuple[int, int]:
-    sign, mantissa, exponent, _ = value._mpf_
-    signed = -mantissa if sign else mantissa
-    return (signed << exponent, 1) if exponent >= 0 else (signed, 1 << -exponent)
 
 
 def isolate_roots(
@@ -199,14 +201,19 @@ def _up(value: sympy.Rational) -> float:
 
 
 def _sign(function: sympy.Expr, symbol: sympy.Symbol, value: sympy.Expr) -> int:
-    exact = function.subs(symbol, value)
-    digits = exact.evalf(15, maxn=1000)
-    if digits.is_real is False:
+    there = function.subs(symbol, value)
+    sign = sign_by_enclosure(there)
+    if sign is not None:
+        return sign
+    if there.is_real is False or there.evalf(15).is_real is False:
         raise NotSolvedError(
             f"{function} is not real at {symbol} = {value}. Choose `between` where the loss is "
             "real and finite."
         )
-    # sympy marks by a precision of one bit what it could not tell from 0.
-    if digits.is_Rational or (digits.is_Float and digits._prec > 1):
-        return int(sympy.sign(digits))
-    return 0 if exact.equals(0) else int(sympy.sign(exact.evalf(60, maxn=1000)))
+    sign = sign_of_number(there)
+    if sign is None:
+        raise NotSolvedError(
+            f"{function} at {symbol} = {value} cannot be told from 0. Choose other ends for "
+            "`between`."
+        )
+    return sign

