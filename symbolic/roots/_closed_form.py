@@ -21,6 +21,8 @@ class ClosedPoint:
 
     def eigenvalues(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
         """Those of a symmetric matrix, smallest first where they can be compared."""
+        if matrix.rows == 1:
+            return [self.evaluate(matrix[0, 0])]
         s = sympy.Dummy("s", real=True)
         coefficients = matrix.applyfunc(self.evaluate).charpoly(s).all_coeffs()
         polynomial = sum(c * s**k for k, c in enumerate(reversed(coefficients)))

@@ -129,7 +129,12 @@ def isolate_roots(
     """All roots in the closed interval, each simple; raises where it cannot be sure of them."""
     form = function.rewrite([sympy.sinh, sympy.cosh, sympy.tanh], sympy.exp)
     value, slope = _ranged(form, symbol), _ranged(form.diff(symbol), symbol)
-    found: list[sympy.Expr] = [end for end in (lower, upper) if _sign(function, symbol, end) == 0]
+
+    def sign(at: sympy.Expr) -> int:
+        near = value(at, at)  # where this leaves 0 out, it is much quicker than the exact value
+        return 1 if near.a > 0 else -1 if near.b < 0 else _sign(function, symbol, at)
+
+    found: list[sympy.Expr] = [end for end in (lower, upper) if sign(end) == 0]
     boxes, work = [(sympy.Rational(lower), sympy.Rational(upper))], 0
     while boxes:
         work += 1
@@ -148,12 +153,12 @@ def isolate_roots(
         if 0 not in value(a, b):
             continue
         if 0 not in slope(a, b):
-            if _sign(function, symbol, a) * _sign(function, symbol, b) < 0:
+            if sign(a) * sign(b) < 0:
                 found.append(_written_out(IsolatedRoot(function, symbol, a, b)))
             continue
         # Not the middle: simple roots such as 0 would often fall on it.
         middle = a + (b - a) * sympy.Rational(487, 1000)
-        if _sign(function, symbol, middle) == 0:
+        if sign(middle) == 0:
             found.append(middle)
         boxes += [(a, middle), (middle, b)]
     return sorted(set(found), key=sympy.N)

@@ -25,7 +25,8 @@ def table(points: Sequence[Found]) -> str:
 
     Returns:
         One line for each, under a line of heads. The last column says whether coordinates are
-        closed forms or roots in certified intervals.
+        closed forms or roots in certified intervals. Where points may be missing, a last line
+        says so.
 
     Example:
         >>> import sympy, symbolic
@@ -39,13 +40,20 @@ def table(points: Sequence[Found]) -> str:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
     """
     if not points:
-        return "no critical points"
+        return "\n".join(["no critical points", *_incomplete(points)])
     rows = [_HEADS, *(_row(point) for point in points)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
-    return "\n".join(
+    lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
-    )
+    ]
+    return "\n".join([*lines, *_incomplete(points)])
+
+
+def _incomplete(points: Sequence[Found]) -> list[str]:
+    """A line that says what may be missing, if anything."""
+    missing = getattr(points, "incomplete", "")
+    return [f"incomplete: {missing}"] if missing else []
 
 
 def _row(point: Found) -> tuple[str, ...]:
@@ -74,6 +82,7 @@ def latex_table(points: Sequence[Found]) -> str:
 
     Returns:
         A ``tabular`` with one row for each. Roots that have no closed form are decimal numbers.
+        Where points may be missing, a comment after it says so.
 
     Example:
         >>> import sympy, symbolic
@@ -99,7 +108,7 @@ def latex_table(points: Sequence[Found]) -> str:
             where = r",\ ".join(f"{sympy.latex(s)} = {_latex(v)}" for s, v in pairs)
         cells = (f"${where}$", point.kind, _cell(point.sharpness), _cell(point.threshold))
         lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\end{tabular}"])
+    return "\n".join([*lines, r"\end{tabular}", *(f"% {line}" for line in _incomplete(points))])
 
 
 def _cell(value: sympy.Expr | None) -> str:
@@ -121,7 +130,8 @@ def json_table(points: Sequence[Found]) -> str:
 
     Returns:
         A list of objects. A value is given as text that sympy can read, ``"exact"``, and, where it
-        is a number, to 17 digits, ``"decimal"``.
+        is a number, to 17 digits, ``"decimal"``. Where points may be missing, the last object has
+        one key, ``"incomplete"``.
 
     Example:
         >>> import json, sympy, symbolic
@@ -133,7 +143,9 @@ def json_table(points: Sequence[Found]) -> str:
     References:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
     """
-    return json.dumps([_record(point) for point in points], indent=1)
+    missing = getattr(points, "incomplete", "")
+    last = [{"incomplete": missing}] if missing else []
+    return json.dumps([*(_record(point) for point in points), *last], indent=1)
 
 
 def _record(point: Found) -> dict[str, Any]:

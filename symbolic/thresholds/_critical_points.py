@@ -7,15 +7,16 @@ import sympy
 
 from .._checks import read_count, read_expression, read_symbols
 from .._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
-from ..roots._closed_form import ClosedPoint, tidy
+from ..roots._closed_form import ClosedPoint
 from ..roots._isolation import isolate_roots
+from ..roots._one_variable import solve_for_one
 from ..roots._systems import solve_system
-from ._critical_point import CriticalPoint, critical_point_at
+from ._critical_point import critical_point_at
+from ._found import CriticalPoints
 from ._local import Point
 from ._manifolds import CriticalManifold, describe
 from ._products import multiplied_out, size_multiplied_out
 
-MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
 # What one unit of `max_work` pays for when a loss is multiplied out.
 TERMS_PER_UNIT, DEGREE_PER_UNIT = 30, 3
 
@@ -26,7 +27,7 @@ def critical_points(
     *,
     between: tuple[Any, Any] | None = None,
     max_work: int = 200,
-) -> list[CriticalPoint | CriticalManifold]:
+) -> CriticalPoints:
     r"""Find every real critical point of a loss, and the step size up to which it is stable.
 
     .. math:: \nabla f(x) = 0
@@ -35,8 +36,9 @@ def critical_points(
     variables: coordinates are fractions or radicals where the algebra allows, and otherwise real
     roots of integer polynomials in certified intervals; `CriticalPoint.exact` says which. Sets of
     critical points that are not isolated come as one `CriticalManifold` each. Other losses of one
-    variable go through sympy's solver, or, with `between`, through interval arithmetic, which
-    finds every simple root in the interval or raises.
+    variable go through sympy's solver; what it finds is compared with the sign changes of the
+    derivative, counted numerically (in a period, or between -256 and 256), and what it missed is
+    added. With `between`, interval arithmetic finds every simple root in the interval or raises.
 
     Arguments:
         loss: ``f``, a real scalar expression of sympy.
@@ -49,7 +51,9 @@ def critical_points(
             degree 3 for each unit.
 
     Returns:
-        The points from left to right (several variables: in no particular order), then manifolds.
+        The points from left to right (several variables: in no particular order), then manifolds:
+        a list, with one attribute more, `incomplete`. It says what may be missing, and is empty
+        where the numeric count agrees; else there is an `IncompleteWarning` too.
 
     Raises:
         NotSolvedError: If the equations are outside of what is solved; the message says what helps.
@@ -76,7 +80,7 @@ def critical_points(
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
     algebraic = all(n.is_polynomial(*chosen) and d.is_polynomial(*chosen) for n, d in numerators)
     rational = algebraic and all(_has_rational_coefficients(n, chosen) for n, _ in numerators)
-    manifolds: list[CriticalManifold] = []
+    incomplete, manifolds = "", list[CriticalManifold]()
     points: Sequence[Point]
     if between is not None:
         points = _between(gradient, chosen, parameters, between, max_work)
@@ -85,7 +89,8 @@ def critical_points(
         points = [p for p in found if all(p.evaluate(d) != 0 for _, d in numerators)]
         manifolds = [describe(expression, chosen, equations, max_work) for equations in sets]
     elif len(chosen) == 1:
-        points = _solve_for_one(gradient[0], chosen[0])
+        zeros, incomplete = solve_for_one(gradient[0], chosen[0], max_work)
+        points = [ClosedPoint({chosen[0]: zero}) for zero in zeros]
     elif algebraic:
         points, sets = solve_system([n for n, _ in numerators], chosen, max_work)
         manifolds = [describe(expression, chosen, equations, max_work) for equations in sets]
@@ -99,7 +104,7 @@ def critical_points(
     listed = [point for point in made if point is not None]
     if len(chosen) == 1 and all(p.location[chosen[0]].is_comparable for p in listed):
         listed.sort(key=lambda p: p.location[chosen[0]].evalf(30))
-    return [*listed, *manifolds]
+    return CriticalPoints([*listed, *manifolds], incomplete)
 
 
 def _require_few_terms(
@@ -137,57 +142,3 @@ def _between(
         )
     roots = isolate_roots(gradient[0], symbols[0], lower, upper, max_work)
     return [ClosedPoint({symbols[0]: root}) for root in roots]
-
-
-def _solve_for_one(slope: sympy.Expr, symbol: sympy.Symbol) -> list[ClosedPoint]:
-    if slope.is_polynomial(symbol):
-        _require_radicals(slope, symbol)
-    if sympy.count_ops(slope) > MAX_OPERATIONS:
-        raise TooMuchWorkError(
-            f"the derivative has more than {MAX_OPERATIONS} operations, which sympy's solver may "
-            "not finish. Search an interval instead: between=(-10, 10)."
-        )
-    remedy = (
-        "Search an interval: between=(-10, 10), with numbers for all parameters; or test a point "
-        "you know with symbolic.threshold(loss, at)."
-    )
-    try:
-        solutions = sympy.solveset(slope, symbol, sympy.S.Reals)
-        located = _enumerate(solutions)
-    except (NotImplementedError, ValueError, TypeError) as error:
-        raise NotSolvedError(f"sympy cannot solve {slope} = 0. {remedy}") from error
-    if located is None:
-        raise NotSolvedError(f"sympy cannot solve {slope} = 0 in closed form. {remedy}")
-    return [ClosedPoint({symbol: value}) for value in located]
-
-
-def _require_radicals(slope: sympy.Expr, symbol: sympy.Symbol) -> None:
-    """Cardano's formulas with parameters in them do not say which roots are real."""
-    for factor, _ in sympy.factor_list(slope, symbol)[1]:
-        polynomial = sympy.Poly(factor, symbol)
-        if polynomial.degree() > 2 and len(polynomial.terms()) > 2:
-            raise NotSolvedError(
-                f"{factor} = 0 has degree {polynomial.degree()} with parameters or irrational "
-                "numbers in it. Put rational numbers for the parameters, or test a point you know "
-                "with symbolic.threshold(loss, at); numbers only: between=(-10, 10)."
-            )
-
-
-def _enumerate(solutions: sympy.Set) -> list[sympy.Expr] | None:
-    """The elements of a set: finite, or in families with an integer symbol; None if not so."""
-    if isinstance(solutions, sympy.Complement):  # minus the points where a denominator vanishes
-        return _enumerate(solutions.args[0])
-    if isinstance(solutions, sympy.Intersection):  # with the reals: a condition on parameters
-        inner = [part for part in solutions.args if part != sympy.S.Reals]
-        return _enumerate(inner[0]) if len(inner) == 1 else None
-    if solutions is sympy.S.EmptySet:
-        return []
-    if isinstance(solutions, sympy.FiniteSet):
-        return [tidy(value) for value in solutions]
-    if isinstance(solutions, sympy.Union):
-        parts = [_enumerate(part) for part in solutions.args]
-        return None if None in parts else [value for part in parts for value in part or ()]
-    if isinstance(solutions, sympy.ImageSet) and solutions.base_sets == (sympy.S.Integers,):
-        n = sympy.Symbol("n", integer=True)
-        return [tidy(solutions.lamda(n))]
-    return None
