@@ -146,13 +146,15 @@ def isolate_roots(
         a, b = boxes.pop()
         if b - a < _NARROWEST:
             raise NotSolvedError(
-                f"{function} has a multiple root near {a.evalf(8)}, or several within 1e-9, and "
-                "interval arithmetic cannot tell. Choose `between` without it, or test the point "
-                "with symbolic.threshold(loss, at)."
+                f"{function} has a multiple root near {a.evalf(8)}, or a pole, or several roots "
+                "within 1e-9, and interval arithmetic cannot tell. Choose `between` without it, or "
+                "test the point with symbolic.threshold(loss, at)."
             )
-        if 0 not in value(a, b):
+        values = value(a, b)
+        if 0 not in values:
             continue
-        if 0 not in slope(a, b):
+        # Across a pole a function changes its sign without a root.
+        if -math.inf < values.a and values.b < math.inf and 0 not in slope(a, b):
             if sign(a) * sign(b) < 0:
                 found.append(_written_out(IsolatedRoot(function, symbol, a, b)))
             continue

@@ -12,6 +12,7 @@ from ..roots._isolation import isolate_roots
 from ..roots._one_variable import solve_for_one
 from ..roots._systems import solve_system
 from ._critical_point import critical_point_at
+from ._families import real_members
 from ._found import CriticalPoints
 from ._local import Point
 from ._manifolds import CriticalManifold, describe
@@ -80,7 +81,7 @@ def critical_points(
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
     algebraic = all(n.is_polynomial(*chosen) and d.is_polynomial(*chosen) for n, d in numerators)
     rational = algebraic and all(_has_rational_coefficients(n, chosen) for n, _ in numerators)
-    incomplete, manifolds = "", list[CriticalManifold]()
+    incomplete, conditions, manifolds = "", dict[sympy.Expr, Any](), list[CriticalManifold]()
     points: Sequence[Point]
     if between is not None:
         points = _between(gradient, chosen, parameters, between, max_work)
@@ -90,7 +91,9 @@ def critical_points(
         manifolds = [describe(expression, chosen, equations, max_work) for equations in sets]
     elif len(chosen) == 1:
         zeros, incomplete = solve_for_one(gradient[0], chosen[0], max_work)
-        points = [ClosedPoint({chosen[0]: zero}) for zero in zeros]
+        families = [f for zero in zeros for f in real_members(expression, chosen[0], zero)]
+        conditions = {zero: condition for zero, condition in families}
+        points = [ClosedPoint({chosen[0]: zero}) for zero in conditions]
     elif algebraic:
         points, sets = solve_system([n for n, _ in numerators], chosen, max_work)
         manifolds = [describe(expression, chosen, equations, max_work) for equations in sets]
@@ -100,7 +103,12 @@ def critical_points(
             f"are rational, and {gradient} are not. Test a point you know with "
             "symbolic.threshold(loss, at)."
         )
-    made = [critical_point_at(expression, chosen, point) for point in points]
+    made = [
+        critical_point_at(
+            expression, chosen, point, conditions.get(point.location[chosen[0]], sympy.true)
+        )
+        for point in points
+    ]
     listed = [point for point in made if point is not None]
     if len(chosen) == 1 and all(p.location[chosen[0]].is_comparable for p in listed):
         listed.sort(key=lambda p: p.location[chosen[0]].evalf(30))

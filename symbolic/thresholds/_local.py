@@ -90,7 +90,7 @@ def sharpness_of(eigenvalues: Sequence[sympy.Expr]) -> sympy.Expr:
 
 def threshold_of(kind: str, sharpness: sympy.Expr) -> sympy.Expr | None:
     """``2 / lambda_max`` at a minimum, nothing elsewhere; every step where nothing is curved."""
-    if kind not in {MINIMUM, DEPENDS}:
+    if kind not in {MINIMUM, DEPENDS} or (kind == DEPENDS and sharpness.is_nonpositive):
         return None
     return sympy.oo if sharpness == 0 else tidy(2 / sharpness)
 
@@ -118,9 +118,10 @@ def _kind_of_flat_point(loss: sympy.Expr, symbol: sympy.Symbol, point: Point) ->
     """The first derivative that does not vanish decides."""
     simple = multiplied_out(loss, (symbol,))
     for order in range(3, _HIGHEST_DERIVATIVE + 1):
-        sign = sign_of(point.evaluate(sympy.diff(simple, symbol, order)))
+        value = point.evaluate(sympy.diff(simple, symbol, order))
+        sign = sign_of(value) if _is_finite(value) else None
         if sign is None:
-            return DEPENDS
+            return DEPENDS if value.free_symbols else DEGENERATE
         if sign:
             return INFLECTION if order % 2 else MINIMUM if sign > 0 else MAXIMUM
     return DEGENERATE
