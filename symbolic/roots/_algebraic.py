@@ -8,6 +8,7 @@ polynomial in a certified interval.
 """
 
 import dataclasses
+import functools as ft
 from collections.abc import Mapping
 
 import sympy
@@ -32,6 +33,10 @@ class AlgebraicPoint:
     @property
     def location(self) -> dict[sympy.Symbol, sympy.Expr]:
         """The coordinates, each an exact real number."""
+        return dict(self._coordinates)
+
+    @ft.cached_property
+    def _coordinates(self) -> dict[sympy.Symbol, sympy.Expr]:
         return {symbol: self._number(g) for symbol, g in self.parametrisation.items()}
 
     def evaluate(self, expression: sympy.Expr) -> sympy.Expr:
@@ -113,14 +118,19 @@ class AlgebraicPoint:
             return self.root
         if self.minimal.degree() > MAX_NORM_DEGREE:
             return value.as_expr().subs(value.gen, self.root)
-        s, t = sympy.Dummy("s"), self.minimal.gen
-        norm = sympy.resultant(self.minimal.as_expr(), s - value.as_expr(), t)
-        own = sympy.Poly(norm, s, domain=sympy.QQ).sqf_part()
-        roots = _real_roots(own)
+        roots = _real_conjugates(self.minimal, value)
         if len(roots) == 1:
             return roots[0]
-        exact = value.as_expr().subs(t, self.root)
+        exact = value.as_expr().subs(value.gen, self.root)
         return which(roots, lambda root, bits: _apart(root, exact, bits))
+
+
+@ft.lru_cache(maxsize=1024)
+def _real_conjugates(minimal: sympy.Poly, value: sympy.Poly) -> list[sympy.Expr]:
+    """The values of a polynomial at all roots of another, as far as they are real; each once."""
+    s = sympy.Dummy("s")
+    norm = sympy.resultant(minimal.as_expr(), s - value.as_expr(), minimal.gen)
+    return _real_roots(sympy.Poly(norm, s, domain=sympy.QQ).sqf_part())
 
 
 def _apart(a: sympy.Expr, b: sympy.Expr, bits: int) -> bool:

@@ -27,7 +27,11 @@ class ClosedPoint:
         coefficients = matrix.applyfunc(self.evaluate).charpoly(s).all_coeffs()
         polynomial = sum(c * s**k for k, c in enumerate(reversed(coefficients)))
         found: list[sympy.Expr] = []
-        for factor, multiplicity in sympy.factor_list(polynomial, s)[1]:
+        try:
+            factors = sympy.factor_list(polynomial, s)[1]
+        except sympy.PolynomialError:  # numbers that sympy cannot take for coefficients
+            factors = [(polynomial, 1)]
+        for factor, multiplicity in factors:
             part = sympy.Poly(factor, s)
             if part.degree() <= 2:
                 roots = [*_low_degree_roots(part)]
@@ -36,7 +40,8 @@ class ClosedPoint:
             else:
                 raise NotSolvedError(
                     f"the eigenvalues are the roots of {part.as_expr()}, of degree "
-                    f"{part.degree()} with parameters in it. Put numbers for the parameters."
+                    f"{part.degree()} with parameters or functions in it. Put rational numbers for "
+                    "the parameters, or restrict the loss to fewer symbols."
                 )
             found += multiplicity * [tidy(root) for root in roots]
         if all(value.is_number for value in found):

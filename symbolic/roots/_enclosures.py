@@ -22,6 +22,7 @@ _HYPERBOLIC = (sympy.sinh, sympy.cosh, sympy.tanh)
 _narrowest: dict[sympy.CRootOf, tuple[int, int, int]] = {}
 
 
+@ft.lru_cache(maxsize=1024)
 def is_opaque(value: sympy.Expr) -> bool:
     """Whether a number is given, or made of one that is given, by an interval."""
     return value.has(sympy.CRootOf) or any(hasattr(atom, "isolate") for atom in _nodes(value))
@@ -87,6 +88,7 @@ def _vanishes(value: sympy.Expr) -> bool:
     return sympy.Poly(numerator, t, domain=sympy.QQ).rem(minimal.set_domain(sympy.QQ)).is_zero
 
 
+@ft.lru_cache(maxsize=1024)
 def _precisions(value: sympy.Expr) -> list[int]:
     # Roots of functions that are no polynomials take long to refine.
     last = LAST_BITS if not any(hasattr(a, "isolate") for a in _nodes(value)) else 4 * FIRST_BITS

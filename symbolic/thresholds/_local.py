@@ -40,6 +40,8 @@ def eigenvalues_at(
     """The Hessian's eigenvalues, smallest first where they can be compared."""
     require_smooth(loss, point)
     hessian = sympy.hessian(multiplied_out(loss, tuple(symbols)), symbols)
+    if loss.is_polynomial(*symbols):
+        return tuple(point.eigenvalues(hessian))
     # Before they are solved for: where an entry is infinite there may be none.
     if not all(_is_finite(point.evaluate(entry)) for entry in hessian):
         raise _not_smooth(loss, point)
