@@ -24,7 +24,8 @@ def table(points: Sequence[Found]) -> str:
         points: What `symbolic.critical_points` found.
 
     Returns:
-        One line for each, under a line of heads. The last column says whether coordinates are
+        One line for each, under a line of heads. Where parameters or a family's integer must meet
+        a condition, the place is followed by "if". The last column says whether coordinates are
         closed forms or roots in certified intervals. Where points may be missing, a last line
         says so.
 
@@ -65,6 +66,8 @@ def _row(point: Found) -> tuple[str, ...]:
         past = "-" if best is None else f"at best {short(best)}"
         return where, point.kind, sharpness, threshold, past, "manifold"
     where = ", ".join(f"{symbol} = {short(v)}" for symbol, v in point.location.items())
+    if point.condition is not sympy.true:
+        where += f" if {point.condition}"
     past = "-"
     if point.flip:
         cycle = point.flip.kind in {SUPERCRITICAL, SUBCRITICAL}
@@ -106,6 +109,8 @@ def latex_table(points: Sequence[Found]) -> str:
         else:
             pairs = point.location.items()
             where = r",\ ".join(f"{sympy.latex(s)} = {_latex(v)}" for s, v in pairs)
+            if point.condition is not sympy.true:
+                where += rf"\ \text{{if}}\ {sympy.latex(point.condition)}"
         cells = (f"${where}$", point.kind, _cell(point.sharpness), _cell(point.threshold))
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\end{tabular}", *(f"% {line}" for line in _incomplete(points))])
@@ -167,6 +172,7 @@ def _record(point: Found) -> dict[str, Any]:
     return {
         "location": {s.name: _value(v) for s, v in point.location.items()},
         "closed_form": point.exact,
+        "condition": str(point.condition),
         "value": _value(point.value),
         **record,
         "flip": flip and {"kind": flip.kind, "coefficient": _value(flip.coefficient)},

@@ -1,5 +1,6 @@
 """Families of critical points: where their members exist, and of what kind they are."""
 
+import json
 import math
 
 import mpmath
@@ -130,3 +131,15 @@ def test_no_root_is_found_across_a_pole_and_none_is_lost_between_two():
     assert float(point.location[x].evalf(20)) == pytest.approx(math.pi / 2, rel=1e-12)
     with pytest.raises(symbolic.NotSolvedError, match="or a pole"):
         critical_points(log(sin(x) ** 2), between=(Q(1, 2), 6))
+
+
+def test_tables_show_conditions():
+    points = critical_points(cos(exp(x)))
+    lines = symbolic.table(points).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "x = log(2*pi*n) if n >= 1",
+        "x = log(2*pi*n + pi) if n >= 0",
+    ]
+    assert [r["condition"] for r in json.loads(symbolic.json_table(points))] == ["n >= 1", "n >= 0"]
+    assert r"\text{if}\ n \geq 1$" in symbolic.latex_table(points)
+    assert "if" not in symbolic.table(critical_points(x**4 - x**2)).split()
