@@ -8,7 +8,7 @@ from .._errors import NotSolvedError, TooMuchWorkError
 from ._closed_form import tidy
 from ._enclosures import is_opaque, sign_of_number
 from ._isolation import isolate_roots
-from ._sign_changes import period_of
+from ._sign_changes import is_plain, period_of, waves_in
 
 N = sympy.Symbol("n", integer=True)  # which member of a family
 _GAP = sympy.Rational(1, 10**12)  # of a period, that need not be searched: next to it is no zero
@@ -54,9 +54,10 @@ def needs_no_solver(
     if not any(map(is_opaque, zeros)):
         return True
     divisor = sympy.fraction(sympy.together(function))[1]
-    waves = function.atoms(sympy.sin, sympy.cos, sympy.tan)
-    shifted = any(wave.args[0].subs(symbol, 0) != 0 for wave in waves)
-    return divisor.has(symbol) or shifted or _harmonics(function, symbol) > _MOST_HARMONICS
+    waves = waves_in(function, symbol)
+    if not all(is_plain(wave, symbol) and wave.args[0].subs(symbol, 0) == 0 for wave in waves):
+        return True
+    return divisor.has(symbol) or _harmonics(function, symbol) > _MOST_HARMONICS
 
 
 def _harmonics(expression: sympy.Expr, symbol: sympy.Symbol) -> int:

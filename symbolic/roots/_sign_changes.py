@@ -41,11 +41,11 @@ def as_floats(function: sympy.Expr, symbol: sympy.Symbol) -> Call:
 
 def period_of(function: sympy.Expr, symbol: sympy.Symbol) -> tuple[sympy.Expr, int] | None:
     """A period, and how often the fastest wave goes round in it; None where there is no period."""
-    waves = function.atoms(sympy.sin, sympy.cos, sympy.tan)
+    waves = [wave for wave in waves_in(function, symbol) if is_plain(wave, symbol)]
     blank = sympy.Dummy()
     if function.xreplace(dict.fromkeys(waves, blank)).has(symbol):
         return None
-    rates = [wave.args[0].diff(symbol) for wave in waves if wave.has(symbol)]
+    rates = [wave.args[0].diff(symbol) for wave in waves]
     if not rates or rates[0].free_symbols:
         return None
     ratios = [sympy.nsimplify(rate / rates[0]) for rate in rates]
@@ -55,6 +55,16 @@ def period_of(function: sympy.Expr, symbol: sympy.Symbol) -> tuple[sympy.Expr, i
         sympy.igcd(0, *(abs(r.p) for r in ratios)), sympy.ilcm(1, *(r.q for r in ratios))
     )
     return 2 * sympy.pi / abs(rates[0] * common), max(int(abs(r) / common) for r in ratios)
+
+
+def waves_in(function: sympy.Expr, symbol: sympy.Symbol) -> list[sympy.Expr]:
+    """The sines, cosines and tangents that depend on the symbol."""
+    return [w for w in function.atoms(sympy.sin, sympy.cos, sympy.tan) if w.has(symbol)]
+
+
+def is_plain(wave: sympy.Expr, symbol: sympy.Symbol) -> bool:
+    """Whether it goes round at one rate, unlike the sine of a cosine."""
+    return not wave.args[0].diff(symbol).has(symbol)
 
 
 def sign_changes(

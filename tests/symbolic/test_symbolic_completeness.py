@@ -51,6 +51,7 @@ def roots_in_one_period(slope, samples=4000):
         (cos(x) / (2 + sin(3 * x)), 2),
         (sin(x) + cos(3 * x + 1) / 3, 6),
         (x / 2 + sin(x), 2),
+        (sin(cos(x) + sin(2 * x) / 3), 2),
     ],
 )
 def test_all_points_of_a_period(loss, count):
