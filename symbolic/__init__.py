@@ -5,6 +5,7 @@ from . import landscapes as landscapes
 from . import networks as networks
 from . import scale_invariant as scale_invariant
 from ._errors import ForbiddenExpressionError as ForbiddenExpressionError
+from ._errors import IncompleteWarning as IncompleteWarning
 from ._errors import InvalidArgumentError as InvalidArgumentError
 from ._errors import InvalidExpressionError as InvalidExpressionError
 from ._errors import InvalidPointError as InvalidPointError

@@ -2,16 +2,17 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from . import cases
-from ._errors import InvalidArgumentError, SymbolicError
+from ._errors import IncompleteWarning, InvalidArgumentError, SymbolicError
 from .text._parsing import parse
 from .text._table import json_table, latex_table, table
 from .thresholds._critical_points import critical_points
 
-SUCCESS, MISUSE = 0, 2
+SUCCESS, INCOMPLETE, MISUSE = 0, 1, 2
 
 
 class _Parser(argparse.ArgumentParser):
@@ -22,7 +23,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0, or 2 for misuse."""
+    """Run the command line; the exit code is 0, 1 if points may be missing, 2 for misuse."""
     parser = _make_parser()
     given = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args([_as_value(argument) for argument in given])
@@ -32,17 +33,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.loss is None:
         parser.error("give a loss such as 'x**4 - x**2', or --cases")
     try:
-        points = critical_points(
-            *_read(options.loss, options.symbols, options.positive),
-            between=options.between,
-            max_work=options.max_work,
-        )
+        with warnings.catch_warnings():
+            # The output and the exit code say it.
+            warnings.simplefilter("ignore", IncompleteWarning)
+            points = critical_points(
+                *_read(options.loss, options.symbols, options.positive),
+                between=options.between,
+                max_work=options.max_work,
+            )
     except SymbolicError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return MISUSE
     write = json_table if options.json else latex_table if options.latex else table
     print(write(points))
-    return SUCCESS
+    if points.incomplete:
+        print(
+            f"{parser.prog}: critical points may be missing: {points.incomplete}. Put numbers "
+            "for all parameters, and search an interval: --between -10 10.",
+            file=sys.stderr,
+        )
+    return INCOMPLETE if points.incomplete else SUCCESS
 
 
 def _as_value(argument: str) -> str:

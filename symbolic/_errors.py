@@ -1,4 +1,4 @@
-"""What can go wrong in a derivation, one type each, all of them `SymbolicError`.
+"""What can go wrong in a derivation, one type each: errors, all of them `SymbolicError`, a warning.
 
 Every message says what was given, what is allowed, and what to write instead.
 """
@@ -46,3 +46,7 @@ class TooMuchWorkError(SymbolicError, RuntimeError):
 
 class MissingPackageError(SymbolicError, ImportError):
     """An optional package is needed; the message says how to install it."""
+
+
+class IncompleteWarning(UserWarning):
+    """Critical points were found, but not with certainty all of them; the message says which."""

@@ -8,13 +8,14 @@ polynomial in a certified interval.
 """
 
 import dataclasses
-import itertools as it
+import functools as ft
 from collections.abc import Mapping
 
 import sympy
 
 from .._errors import NotSolvedError
 from ._closed_form import ClosedPoint, tidy
+from ._enclosures import FIRST_BITS, bounds, enclosure, root_interval, which
 
 # Beyond this degree a value stays a polynomial in the root: its own minimal polynomial would be
 # exact too, but takes a resultant that grows fast.
@@ -32,6 +33,10 @@ class AlgebraicPoint:
     @property
     def location(self) -> dict[sympy.Symbol, sympy.Expr]:
         """The coordinates, each an exact real number."""
+        return dict(self._coordinates)
+
+    @ft.cached_property
+    def _coordinates(self) -> dict[sympy.Symbol, sympy.Expr]:
         return {symbol: self._number(g) for symbol, g in self.parametrisation.items()}
 
     def evaluate(self, expression: sympy.Expr) -> sympy.Expr:
@@ -56,23 +61,13 @@ class AlgebraicPoint:
             for c in sympy.Matrix(entries).charpoly(s).all_coeffs()
         ]
         if self.minimal.degree() == 1:
-            return sorted(_real_roots(sympy.Poly(coefficients, s)), key=sympy.N)
-        # The norm has the eigenvalues at all conjugates of t; ours are told apart by their digits.
+            return _real_roots(sympy.Poly(coefficients, s))
+        # The norm has the eigenvalues at all conjugates of t: ours are those of them at which the
+        # characteristic polynomial vanishes at t, as often as its derivatives do.
         characteristic = sum(c * s**k for k, c in enumerate(reversed(coefficients)))
         norm = sympy.resultant(self.minimal.as_expr(), sympy.expand(characteristic), t)
-        roots = sorted(set(_real_roots(sympy.Poly(norm, s, domain=sympy.QQ))), key=sympy.N)
-        digits = 2 * _digits_to_separate(roots)
-        polynomial = sympy.Poly([c.subs(t, self.root.evalf(2 * digits)) for c in coefficients], s)
-        found: list[sympy.Expr] = []
-        for root in roots:
-            derivative, near = polynomial, root.evalf(2 * digits)
-            while (
-                derivative.degree() > 0 and abs(derivative.eval(near)) < sympy.Float(10) ** -digits
-            ):
-                found.append(root)
-                derivative = derivative.diff(s)
-        assert len(found) == matrix.rows
-        return found
+        roots = list(dict.fromkeys(_real_roots(sympy.Poly(norm, s, domain=sympy.QQ))))
+        return _eigenvalues_among(roots, coefficients, {t: self.root})
 
     def _eigenvalues_of_pair(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
         if matrix.rows > 2:
@@ -87,6 +82,8 @@ class AlgebraicPoint:
         return [middle - root, middle + root]
 
     def _reduce(self, expression: sympy.Expr) -> sympy.Poly:
+        if expression.is_polynomial(*self.parametrisation):
+            return self._substitute(expression)
         numerator, denominator = sympy.fraction(sympy.together(expression))
         top, bottom = self._substitute(numerator), self._substitute(denominator)
         if bottom.is_one:
@@ -121,15 +118,54 @@ class AlgebraicPoint:
             return self.root
         if self.minimal.degree() > MAX_NORM_DEGREE:
             return value.as_expr().subs(value.gen, self.root)
-        s, t = sympy.Dummy("s"), self.minimal.gen
-        norm = sympy.resultant(self.minimal.as_expr(), s - value.as_expr(), t)
-        own = sympy.Poly(norm, s, domain=sympy.QQ).sqf_part()
-        roots = _real_roots(own)
+        roots = _real_conjugates(self.minimal, value)
         if len(roots) == 1:
             return roots[0]
-        digits = _digits_to_separate(roots)
-        near = value.as_expr().subs(t, self.root.evalf(2 * digits)).evalf(digits)
-        return min(roots, key=lambda root: abs(root.evalf(digits) - near))
+        exact = value.as_expr().subs(value.gen, self.root)
+        return which(roots, lambda root, bits: _apart(root, exact, bits))
+
+
+@ft.lru_cache(maxsize=1024)
+def _real_conjugates(minimal: sympy.Poly, value: sympy.Poly) -> list[sympy.Expr]:
+    """The values of a polynomial at all roots of another, as far as they are real; each once."""
+    s = sympy.Dummy("s")
+    norm = sympy.resultant(minimal.as_expr(), s - value.as_expr(), minimal.gen)
+    return _real_roots(sympy.Poly(norm, s, domain=sympy.QQ).sqf_part())
+
+
+def _apart(a: sympy.Expr, b: sympy.Expr, bits: int) -> bool:
+    one, other = enclosure(a, bits), enclosure(b, bits)
+    return one.b < other.a or other.b < one.a
+
+
+def _eigenvalues_among(
+    roots: list[sympy.Expr], coefficients: list[sympy.Expr], at: Mapping[sympy.Symbol, sympy.Expr]
+) -> list[sympy.Expr]:
+    """Those of the numbers at which a polynomial vanishes, as often as it does; all zeros are real.
+
+    An enclosure that leaves out 0 proves that a number is no zero, so the counts below are never
+    too small; they are right when their sum is the degree.
+    """
+    s = sympy.Dummy("s")
+    derivative = sympy.Poly(coefficients, s)
+    degree, derivatives = derivative.degree(), []
+    for _ in range(degree):
+        derivatives.append([c.subs(at) for c in derivative.all_coeffs()])
+        derivative = derivative.diff(s)
+    bits, found = FIRST_BITS, list[sympy.Expr]()
+    while len(found) != degree:
+        found = []
+        for root in roots:
+            near = enclosure(root, bits)
+            for values in derivatives:
+                value = near * 0
+                for c in values:
+                    value = value * near + enclosure(c, bits)
+                if 0 not in value:
+                    break
+                found.append(root)
+        bits *= 2
+    return found
 
 
 def rational_point(location: Mapping[sympy.Symbol, sympy.Expr]) -> AlgebraicPoint:
@@ -153,26 +189,19 @@ def points_of(
     return found
 
 
-def is_closed_form(value: sympy.Expr) -> bool:
-    """Whether a number is written in radicals and functions, not as a root in an interval."""
-    return not value.has(sympy.CRootOf)
-
-
 def isolating_interval(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
     """Rational bounds of an exact real number, certified, at most `width` apart."""
     if value.is_Rational:
         return value, value
     if isinstance(value, sympy.CRootOf):
-        # Real roots come first in sympy's order, from the left.
-        (interval, _) = value.poly.intervals(eps=width)[value.index]
-        return interval
+        return root_interval(value, width)
     if hasattr(value, "isolate"):
         return value.isolate(width)
-    roots = list(value.atoms(sympy.CRootOf))
-    if len(roots) == 1 and value.is_polynomial(roots[0]):
-        return _range_of_polynomial(value, roots[0], width)
-    if roots or not value.is_number:
+    if not value.is_number:
         raise NotSolvedError(f"{value} is no single number. Ask for the interval of a coordinate.")
+    certified = bounds(value, width)
+    if certified is not None:
+        return certified
     digits = max(int(-sympy.log(width, 10)) + 5, 15) + int(abs(sympy.log(abs(value.evalf()), 10)))
     # evalf is right to the last digit or so; ten units of it are a bound.
     centre = sympy.Rational(value.evalf(digits + 3))
@@ -180,31 +209,6 @@ def isolating_interval(value: sympy.Expr, width: sympy.Rational) -> tuple[sympy.
     return centre - margin, centre + margin
 
 
-def _range_of_polynomial(
-    value: sympy.Expr, root: sympy.Expr, width: sympy.Rational
-) -> tuple[sympy.Expr, sympy.Expr]:
-    """Horner's scheme in rational intervals, on ever smaller intervals around the root."""
-    coefficients = sympy.Poly(value, root).all_coeffs()
-    finer = width
-    while True:
-        ends = isolating_interval(root, finer)
-        low = high = sympy.S.Zero
-        for c in coefficients:
-            products = [a * b for a in (low, high) for b in ends]
-            low, high = min(products) + c, max(products) + c
-        if high - low <= width:
-            return low, high
-        finer = finer / 16
-
-
 def _real_roots(polynomial: sympy.Poly) -> list[sympy.Expr]:
+    """With multiplicities, from the left: sympy refines their intervals until they are apart."""
     return polynomial.real_roots()
-
-
-def _digits_to_separate(roots: list[sympy.Expr]) -> int:
-    """Digits at which the nearest two of these numbers differ clearly."""
-    values = sorted(root.evalf(30) for root in roots)
-    gaps = [b - a for a, b in it.pairwise(values) if b != a]
-    size = max([abs(value) for value in values] + [sympy.Integer(1)])
-    smallest = min(gaps, default=sympy.Integer(1))
-    return 25 + max(int(sympy.ceiling(sympy.log(size / smallest, 10))), 0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import sympy
 
 from .._errors import NotSolvedError
+from ._enclosures import is_opaque, sign_by_enclosure, sign_of_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +21,17 @@ class ClosedPoint:
 
     def eigenvalues(self, matrix: sympy.Matrix) -> list[sympy.Expr]:
         """Those of a symmetric matrix, smallest first where they can be compared."""
+        if matrix.rows == 1:
+            return [self.evaluate(matrix[0, 0])]
         s = sympy.Dummy("s", real=True)
         coefficients = matrix.applyfunc(self.evaluate).charpoly(s).all_coeffs()
         polynomial = sum(c * s**k for k, c in enumerate(reversed(coefficients)))
         found: list[sympy.Expr] = []
-        for factor, multiplicity in sympy.factor_list(polynomial, s)[1]:
+        try:
+            factors = sympy.factor_list(polynomial, s)[1]
+        except sympy.PolynomialError:  # numbers that sympy cannot take for coefficients
+            factors = [(polynomial, 1)]
+        for factor, multiplicity in factors:
             part = sympy.Poly(factor, s)
             if part.degree() <= 2:
                 roots = [*_low_degree_roots(part)]
@@ -33,7 +40,8 @@ class ClosedPoint:
             else:
                 raise NotSolvedError(
                     f"the eigenvalues are the roots of {part.as_expr()}, of degree "
-                    f"{part.degree()} with parameters in it. Put numbers for the parameters."
+                    f"{part.degree()} with parameters or functions in it. Put rational numbers for "
+                    "the parameters, or restrict the loss to fewer symbols."
                 )
             found += multiplicity * [tidy(root) for root in roots]
         if all(value.is_number for value in found):
@@ -52,21 +60,16 @@ def _low_degree_roots(part: sympy.Poly) -> list[sympy.Expr]:
 
 def tidy(value: sympy.Expr) -> sympy.Expr:
     """A simple form of a value, without spending long on it."""
-    if (
-        value.is_Rational
-        or value.has(sympy.CRootOf)
-        or any(map(_is_opaque, value.atoms(sympy.Expr)))
-    ):
-        return value
-    return sympy.simplify(value)
-
-
-def _is_opaque(atom: sympy.Basic) -> bool:
-    return hasattr(atom, "isolate")
+    return value if value.is_Rational or is_opaque(value) else sympy.simplify(value)
 
 
 def sign_of(value: sympy.Expr) -> int | None:
     """1, 0 or -1; None where parameters leave it open."""
+    if not value.free_symbols and is_opaque(value):
+        # First of all: sympy's own questions would evaluate each root again and again.
+        sign = sign_by_enclosure(value)
+        if sign is not None:
+            return sign
     for form in (lambda: value, lambda: sympy.factor(sympy.simplify(value))):
         shape = form()
         if shape.is_zero:
@@ -76,12 +79,5 @@ def sign_of(value: sympy.Expr) -> int | None:
         if shape.is_negative:
             return -1
         if shape.is_number:
-            return _sign_of_number(shape)
+            return sign_of_number(shape)
     return None
-
-
-def _sign_of_number(value: sympy.Expr) -> int | None:
-    digits = value.evalf(30, maxn=400)
-    if digits.is_real and abs(digits) > sympy.Float(10) ** -25:
-        return 1 if digits > 0 else -1
-    return 0 if value.equals(0) else None

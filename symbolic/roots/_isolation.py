@@ -5,6 +5,7 @@ range excludes 0 and the signs at the ends differ (then it holds exactly one roo
 otherwise.
 """
 
+import functools as ft
 import math
 from typing import Any
 
@@ -12,10 +13,12 @@ import mpmath
 import sympy
 
 from .._errors import NotSolvedError, TooMuchWorkError
+from ._enclosures import exact, sign_by_enclosure, sign_of_number
 
 PER_UNIT = 100  # intervals that one unit of `max_work` pays for
 _NEWTON_STEPS = 60
 _NARROWEST = sympy.Rational(1, 10**9)
+_CLOSE = sympy.Rational(1, 10**6)  # from here Newton's method is trusted to propose digits
 _KNOWN = (sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan)
 
 
@@ -47,8 +50,26 @@ class IsolatedRoot(sympy.Expr):
         return str(self.evalf(12))
 
     def isolate(self, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
-        """Rational bounds at most `width` apart, by bisection with certified signs."""
+        """Rational bounds at most `width` apart, with certified signs."""
         function, symbol, lower, upper = self.args
+        lower, upper = _narrowest.get(self, (lower, upper))
+        if upper - lower > width:
+            lower, upper = self._halved(lower, upper, max(width, _CLOSE))
+            if upper - lower > width:
+                value = self._digits(int(-sympy.log(width, 2)) + 10)
+                a, b = (lower, upper) if value is None else _around(value, width)
+                # Signs confirm what Newton's method proposes; where they do not, halving goes on.
+                inside = lower < a and b < upper
+                if inside and _sign(function, symbol, a) * _sign(function, symbol, b) < 0:
+                    lower, upper = a, b
+                lower, upper = self._halved(lower, upper, width)
+            _narrowest[self] = lower, upper
+        return lower, upper
+
+    def _halved(
+        self, lower: sympy.Expr, upper: sympy.Expr, width: sympy.Rational
+    ) -> tuple[sympy.Expr, sympy.Expr]:
+        function, symbol, *_ = self.args
         negative_left = _sign(function, symbol, lower) < 0
         while upper - lower > width:
             middle = (lower + upper) / 2
@@ -59,19 +80,43 @@ class IsolatedRoot(sympy.Expr):
         return lower, upper
 
     def _eval_evalf(self, prec: int) -> sympy.Expr:
-        function, symbol, *_ = self.args
-        lower, upper = self.isolate(sympy.Rational(1, 10**6))
-        call = sympy.lambdify(symbol, [function, function.diff(symbol)], "mpmath")
+        lower, upper = self.isolate(_CLOSE)
+        value = self._digits(prec)
+        if value is None:
+            lower, upper = self._halved(lower, upper, sympy.Rational(1, 2**prec))
+            return ((lower + upper) / 2)._eval_evalf(prec)
+        return sympy.Float._new(value._mpf_, prec)
+
+    def _digits(self, prec: int) -> Any:
+        """The root by Newton's method from between its certified bounds; None if it leaves them."""
+        function, symbol, lower, upper = self.args
+        lower, upper = _narrowest.get(self, (lower, upper))
+        call = _with_slope(function, symbol)
         with mpmath.workprec(prec + 20):
-            # The ends are certified; Newton's method from between them only supplies digits.
             middle = (lower + upper) / 2
             value = mpmath.mpf(middle.p) / middle.q
             for _ in range(_NEWTON_STEPS):
                 residual, slope = call(value)
+                if slope == 0:
+                    return None
                 value -= residual / slope
                 if abs(residual) <= abs(slope) * (1 + abs(value)) * mpmath.mpf(2) ** -(prec + 5):
-                    break
-        return sympy.Float._new(value._mpf_, prec)
+                    return value if lower <= exact(value._mpf_) <= upper else None
+        return None
+
+
+# Bounds refined so far: sympy makes the same root anew wherever it is written.
+_narrowest: dict[IsolatedRoot, tuple[sympy.Expr, sympy.Expr]] = {}
+
+
+@ft.lru_cache(maxsize=256)
+def _with_slope(function: sympy.Expr, symbol: sympy.Symbol) -> Any:
+    return sympy.lambdify(symbol, [function, function.diff(symbol)], "mpmath")
+
+
+def _around(value: Any, width: sympy.Rational) -> tuple[sympy.Expr, sympy.Expr]:
+    middle = exact(value._mpf_)
+    return middle - width / 2, middle + width / 2
 
 
 def isolate_roots(
@@ -84,7 +129,12 @@ def isolate_roots(
     """All roots in the closed interval, each simple; raises where it cannot be sure of them."""
     form = function.rewrite([sympy.sinh, sympy.cosh, sympy.tanh], sympy.exp)
     value, slope = _ranged(form, symbol), _ranged(form.diff(symbol), symbol)
-    found: list[sympy.Expr] = [end for end in (lower, upper) if _sign(function, symbol, end) == 0]
+
+    def sign(at: sympy.Expr) -> int:
+        near = value(at, at)  # where this leaves 0 out, it is much quicker than the exact value
+        return 1 if near.a > 0 else -1 if near.b < 0 else _sign(function, symbol, at)
+
+    found: list[sympy.Expr] = [end for end in (lower, upper) if sign(end) == 0]
     boxes, work = [(sympy.Rational(lower), sympy.Rational(upper))], 0
     while boxes:
         work += 1
@@ -96,19 +146,21 @@ def isolate_roots(
         a, b = boxes.pop()
         if b - a < _NARROWEST:
             raise NotSolvedError(
-                f"{function} has a multiple root near {a.evalf(8)}, or several within 1e-9, and "
-                "interval arithmetic cannot tell. Choose `between` without it, or test the point "
-                "with symbolic.threshold(loss, at)."
+                f"{function} has a multiple root near {a.evalf(8)}, or a pole, or several roots "
+                "within 1e-9, and interval arithmetic cannot tell. Choose `between` without it, or "
+                "test the point with symbolic.threshold(loss, at)."
             )
-        if 0 not in value(a, b):
+        values = value(a, b)
+        if 0 not in values:
             continue
-        if 0 not in slope(a, b):
-            if _sign(function, symbol, a) * _sign(function, symbol, b) < 0:
+        # Across a pole a function changes its sign without a root.
+        if -math.inf < values.a and values.b < math.inf and 0 not in slope(a, b):
+            if sign(a) * sign(b) < 0:
                 found.append(_written_out(IsolatedRoot(function, symbol, a, b)))
             continue
         # Not the middle: simple roots such as 0 would often fall on it.
         middle = a + (b - a) * sympy.Rational(487, 1000)
-        if _sign(function, symbol, middle) == 0:
+        if sign(middle) == 0:
             found.append(middle)
         boxes += [(a, middle), (middle, b)]
     return sorted(set(found), key=sympy.N)
@@ -156,8 +208,19 @@ def _up(value: sympy.Rational) -> float:
 
 
 def _sign(function: sympy.Expr, symbol: sympy.Symbol, value: sympy.Expr) -> int:
-    exact = function.subs(symbol, value)
-    digits = exact.evalf(30, maxn=200)
-    if abs(digits) > sympy.Float(10) ** -20:
-        return 1 if digits > 0 else -1
-    return 0 if exact.equals(0) else int(sympy.sign(exact.evalf(60, maxn=1000)))
+    there = function.subs(symbol, value)
+    sign = sign_by_enclosure(there)
+    if sign is not None:
+        return sign
+    if there.is_real is False or there.evalf(15).is_real is False:
+        raise NotSolvedError(
+            f"{function} is not real at {symbol} = {value}. Choose `between` where the loss is "
+            "real and finite."
+        )
+    sign = sign_of_number(there)
+    if sign is None:
+        raise NotSolvedError(
+            f"{function} at {symbol} = {value} cannot be told from 0. Choose other ends for "
+            "`between`."
+        )
+    return sign

@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy
 
+from ..roots._enclosures import decimal
 from ..thresholds._critical_point import CriticalPoint, short
 from ..thresholds._flips import SUBCRITICAL, SUPERCRITICAL
 from ..thresholds._manifolds import CriticalManifold
@@ -23,8 +24,10 @@ def table(points: Sequence[Found]) -> str:
         points: What `symbolic.critical_points` found.
 
     Returns:
-        One line for each, under a line of heads. The last column says whether coordinates are
-        closed forms or roots in certified intervals.
+        One line for each, under a line of heads. Where parameters or a family's integer must meet
+        a condition, the place is followed by "if". The last column says whether coordinates are
+        closed forms or roots in certified intervals. Where points may be missing, a last line
+        says so.
 
     Example:
         >>> import sympy, symbolic
@@ -38,13 +41,20 @@ def table(points: Sequence[Found]) -> str:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
     """
     if not points:
-        return "no critical points"
+        return "\n".join(["no critical points", *_incomplete(points)])
     rows = [_HEADS, *(_row(point) for point in points)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS))]
-    return "\n".join(
+    lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
-    )
+    ]
+    return "\n".join([*lines, *_incomplete(points)])
+
+
+def _incomplete(points: Sequence[Found]) -> list[str]:
+    """A line that says what may be missing, if anything."""
+    missing = getattr(points, "incomplete", "")
+    return [f"incomplete: {missing}"] if missing else []
 
 
 def _row(point: Found) -> tuple[str, ...]:
@@ -56,6 +66,8 @@ def _row(point: Found) -> tuple[str, ...]:
         past = "-" if best is None else f"at best {short(best)}"
         return where, point.kind, sharpness, threshold, past, "manifold"
     where = ", ".join(f"{symbol} = {short(v)}" for symbol, v in point.location.items())
+    if point.condition is not sympy.true:
+        where += f" if {point.condition}"
     past = "-"
     if point.flip:
         cycle = point.flip.kind in {SUPERCRITICAL, SUBCRITICAL}
@@ -73,6 +85,7 @@ def latex_table(points: Sequence[Found]) -> str:
 
     Returns:
         A ``tabular`` with one row for each. Roots that have no closed form are decimal numbers.
+        Where points may be missing, a comment after it says so.
 
     Example:
         >>> import sympy, symbolic
@@ -96,9 +109,11 @@ def latex_table(points: Sequence[Found]) -> str:
         else:
             pairs = point.location.items()
             where = r",\ ".join(f"{sympy.latex(s)} = {_latex(v)}" for s, v in pairs)
+            if point.condition is not sympy.true:
+                where += rf"\ \text{{if}}\ {sympy.latex(point.condition)}"
         cells = (f"${where}$", point.kind, _cell(point.sharpness), _cell(point.threshold))
         lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\end{tabular}"])
+    return "\n".join([*lines, r"\end{tabular}", *(f"% {line}" for line in _incomplete(points))])
 
 
 def _cell(value: sympy.Expr | None) -> str:
@@ -120,7 +135,8 @@ def json_table(points: Sequence[Found]) -> str:
 
     Returns:
         A list of objects. A value is given as text that sympy can read, ``"exact"``, and, where it
-        is a number, to 17 digits, ``"decimal"``.
+        is a number, to 17 digits, ``"decimal"``. Where points may be missing, the last object has
+        one key, ``"incomplete"``.
 
     Example:
         >>> import json, sympy, symbolic
@@ -132,7 +148,9 @@ def json_table(points: Sequence[Found]) -> str:
     References:
         K. Nar, S. Sastry (2018), arXiv:1805.08890.
     """
-    return json.dumps([_record(point) for point in points], indent=1)
+    missing = getattr(points, "incomplete", "")
+    last = [{"incomplete": missing}] if missing else []
+    return json.dumps([*(_record(point) for point in points), *last], indent=1)
 
 
 def _record(point: Found) -> dict[str, Any]:
@@ -154,6 +172,7 @@ def _record(point: Found) -> dict[str, Any]:
     return {
         "location": {s.name: _value(v) for s, v in point.location.items()},
         "closed_form": point.exact,
+        "condition": str(point.condition),
         "value": _value(point.value),
         **record,
         "flip": flip and {"kind": flip.kind, "coefficient": _value(flip.coefficient)},
@@ -163,5 +182,7 @@ def _record(point: Found) -> dict[str, Any]:
 def _value(value: sympy.Expr | None) -> dict[str, Any] | None:
     if value is None:
         return None
-    decimal = float(value.evalf(20)) if value.is_number and value.is_finite else None
-    return {"exact": str(value), "decimal": decimal}
+    if not value.is_number:
+        return {"exact": str(value), "decimal": None}
+    number = decimal(value, 20)
+    return {"exact": str(value), "decimal": float(number) if number.is_finite else None}

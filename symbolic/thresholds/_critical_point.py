@@ -13,11 +13,12 @@ from .._errors import (
     NonSmoothPointError,
     NotSolvedError,
 )
-from ..roots._algebraic import is_closed_form, isolating_interval
+from ..roots._algebraic import isolating_interval
 from ..roots._closed_form import sign_of
+from ..roots._enclosures import decimal, is_opaque
+from ._families import condition_of
 from ._flips import Flip
 from ._local import (
-    DEPENDS,
     MINIMUM,
     NOT_SMOOTH,
     Point,
@@ -39,7 +40,8 @@ class CriticalPoint:
 
     Attributes:
         loss: The loss.
-        location: The coordinates by symbol, exact real numbers or expressions.
+        location: The coordinates by symbol, exact real numbers or expressions; a family of points
+            has an integer symbol ``n``, with the sign that the condition gives it.
         value: The loss there.
         kind: ``"minimum"``, ``"maximum"``, ``"saddle"``, ``"inflection"``, ``"degenerate"``
             (flat directions leave it open), ``"not smooth"``, or ``"depends on the parameters"``.
@@ -73,7 +75,7 @@ class CriticalPoint:
     @property
     def exact(self) -> bool:
         """Whether the coordinates are closed forms; else roots in certified intervals."""
-        return all(map(_is_written_out, self.location.values()))
+        return not any(map(is_opaque, self.location.values()))
 
     @ft.cached_property
     def flip(self) -> Flip | None:
@@ -112,8 +114,9 @@ class CriticalPoint:
 
 
 def critical_point_at(
-    loss: sympy.Expr, symbols: Sequence[sympy.Symbol], point: Point
+    loss: sympy.Expr, symbols: Sequence[sympy.Symbol], point: Point, exists: Any = sympy.true
 ) -> CriticalPoint | None:
+    """The point with all that is known of it; None where symbol or loss do not admit it."""
     location = dict(point.location)
     for symbol, value in location.items():
         if value.is_real is False or value.is_infinite:
@@ -127,9 +130,10 @@ def critical_point_at(
     try:
         eigenvalues = eigenvalues_at(loss, symbols, point)
     except NonSmoothPointError:
-        return CriticalPoint(loss, location, value, NOT_SMOOTH, (), None, None, sympy.true, point)
+        return CriticalPoint(loss, location, value, NOT_SMOOTH, (), None, None, exists, point)
     kind = kind_of(loss, symbols, point, eigenvalues)
     sharpness = sharpness_of(eigenvalues)
+    threshold = threshold_of(kind, sharpness)
     return CriticalPoint(
         loss,
         location,
@@ -137,8 +141,8 @@ def critical_point_at(
         kind,
         eigenvalues,
         sharpness,
-        threshold_of(kind, sharpness),
-        _condition(location, eigenvalues, kind),
+        threshold,
+        _condition(location, eigenvalues, threshold, exists),
         point,
     )
 
@@ -150,25 +154,24 @@ def _admits(symbol: sympy.Symbol, sign: int) -> bool:
 
 
 def _condition(
-    location: dict[sympy.Symbol, sympy.Expr], eigenvalues: Sequence[sympy.Expr], kind: str
+    location: dict[sympy.Symbol, sympy.Expr],
+    eigenvalues: Sequence[sympy.Expr],
+    threshold: sympy.Expr | None,
+    exists: Any,
 ) -> Any:
-    conditions = []
-    for value in location.values():
-        for power in value.atoms(sympy.Pow):
-            if power.exp.is_Rational and power.exp.q % 2 == 0 and power.base.is_real:
-                conditions.append(power.base >= 0)
-    if kind == DEPENDS:
+    conditions = [condition_of(value) for value in location.values()]
+    if threshold is not None:  # then it is a minimum where all of these are positive
         conditions += [value > 0 for value in eigenvalues if sign_of(value) is None]
-    return sympy.And(*conditions)
-
-
-def _is_written_out(value: sympy.Expr) -> bool:
-    return is_closed_form(value) and not hasattr(value, "isolate")
+    conditions = [c for c in conditions if c is not sympy.true]
+    if exists is sympy.true:
+        return sympy.And(*conditions)
+    # Not evaluated: the symbol's own assumptions would make it true and invisible.
+    return sympy.And(exists, *conditions, evaluate=False) if conditions else exists
 
 
 def short(value: sympy.Expr) -> str:
     """A number as people read it: written out where that is short, else twelve digits."""
+    if value.is_number and is_opaque(value):
+        return str(decimal(value, 12))
     text = str(value)
-    if value.is_number and (not _is_written_out(value) or len(text) > 24):
-        return str(value.evalf(12))
-    return text
+    return str(value.evalf(12)) if value.is_number and len(text) > 24 else text

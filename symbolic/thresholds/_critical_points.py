@@ -7,14 +7,17 @@ import sympy
 
 from .._checks import read_count, read_expression, read_symbols
 from .._errors import InvalidArgumentError, NotSolvedError, TooMuchWorkError
-from ..roots._closed_form import ClosedPoint, tidy
+from ..roots._closed_form import ClosedPoint
 from ..roots._isolation import isolate_roots
+from ..roots._one_variable import solve_for_one
 from ..roots._systems import solve_system
-from ._critical_point import CriticalPoint, critical_point_at
+from ._critical_point import critical_point_at
+from ._families import real_members
+from ._found import CriticalPoints
 from ._local import Point
 from ._manifolds import CriticalManifold, describe
+from ._products import multiplied_out, size_multiplied_out
 
-MAX_OPERATIONS = 150  # of a derivative that is handed to sympy's general solver
 # What one unit of `max_work` pays for when a loss is multiplied out.
 TERMS_PER_UNIT, DEGREE_PER_UNIT = 30, 3
 
@@ -25,7 +28,7 @@ def critical_points(
     *,
     between: tuple[Any, Any] | None = None,
     max_work: int = 200,
-) -> list[CriticalPoint | CriticalManifold]:
+) -> CriticalPoints:
     r"""Find every real critical point of a loss, and the step size up to which it is stable.
 
     .. math:: \nabla f(x) = 0
@@ -34,8 +37,9 @@ def critical_points(
     variables: coordinates are fractions or radicals where the algebra allows, and otherwise real
     roots of integer polynomials in certified intervals; `CriticalPoint.exact` says which. Sets of
     critical points that are not isolated come as one `CriticalManifold` each. Other losses of one
-    variable go through sympy's solver, or, with `between`, through interval arithmetic, which
-    finds every simple root in the interval or raises.
+    variable go through sympy's solver; what it finds is compared with the sign changes of the
+    derivative, counted numerically (in a period, or between -256 and 256), and what it missed is
+    added. With `between`, interval arithmetic finds every simple root in the interval or raises.
 
     Arguments:
         loss: ``f``, a real scalar expression of sympy.
@@ -48,7 +52,9 @@ def critical_points(
             degree 3 for each unit.
 
     Returns:
-        The points from left to right (several variables: in no particular order), then manifolds.
+        The points from left to right (several variables: in no particular order), then manifolds:
+        a list, with one attribute more, `incomplete`. It says what may be missing, and is empty
+        where the numeric count agrees; else there is an `IncompleteWarning` too.
 
     Raises:
         NotSolvedError: If the equations are outside of what is solved; the message says what helps.
@@ -69,12 +75,13 @@ def critical_points(
     expression = read_expression(loss)
     chosen = read_symbols(expression, symbols)
     _require_few_terms(expression, chosen, read_count(max_work, "max_work"))
-    gradient = [sympy.diff(expression, symbol) for symbol in chosen]
+    simple = multiplied_out(expression, chosen)
+    gradient = [sympy.diff(simple, symbol) for symbol in chosen]
     parameters = expression.free_symbols - set(chosen)
     numerators = [sympy.fraction(sympy.together(g)) for g in gradient]
     algebraic = all(n.is_polynomial(*chosen) and d.is_polynomial(*chosen) for n, d in numerators)
     rational = algebraic and all(_has_rational_coefficients(n, chosen) for n, _ in numerators)
-    manifolds: list[CriticalManifold] = []
+    incomplete, conditions, manifolds = "", dict[sympy.Expr, Any](), list[CriticalManifold]()
     points: Sequence[Point]
     if between is not None:
         points = _between(gradient, chosen, parameters, between, max_work)
@@ -83,7 +90,10 @@ def critical_points(
         points = [p for p in found if all(p.evaluate(d) != 0 for _, d in numerators)]
         manifolds = [describe(expression, chosen, equations, max_work) for equations in sets]
     elif len(chosen) == 1:
-        points = _solve_for_one(gradient[0], chosen[0])
+        zeros, incomplete = solve_for_one(gradient[0], chosen[0], max_work)
+        families = [f for zero in zeros for f in real_members(expression, chosen[0], zero)]
+        conditions = {zero: condition for zero, condition in families}
+        points = [ClosedPoint({chosen[0]: zero}) for zero in conditions]
     elif algebraic:
         points, sets = solve_system([n for n, _ in numerators], chosen, max_work)
         manifolds = [describe(expression, chosen, equations, max_work) for equations in sets]
@@ -93,36 +103,29 @@ def critical_points(
             f"are rational, and {gradient} are not. Test a point you know with "
             "symbolic.threshold(loss, at)."
         )
-    made = [critical_point_at(expression, chosen, point) for point in points]
+    made = [
+        critical_point_at(
+            expression, chosen, point, conditions.get(point.location[chosen[0]], sympy.true)
+        )
+        for point in points
+    ]
     listed = [point for point in made if point is not None]
     if len(chosen) == 1 and all(p.location[chosen[0]].is_comparable for p in listed):
         listed.sort(key=lambda p: p.location[chosen[0]].evalf(30))
-    return [*listed, *manifolds]
+    return CriticalPoints([*listed, *manifolds], incomplete)
 
 
 def _require_few_terms(
     expression: sympy.Expr, symbols: Sequence[sympy.Symbol], max_work: int
 ) -> None:
     """Nested powers are short to write and endless to multiply out, so they are counted before."""
-    degree = _degree_bound(expression, set(symbols))
-    terms = sympy.binomial(degree + len(symbols), len(symbols))
+    degree, terms = size_multiplied_out(expression, symbols)
     needed = max(-(-terms // TERMS_PER_UNIT), -(-degree // DEGREE_PER_UNIT))
     if needed > max_work:
         raise TooMuchWorkError(
             f"multiplied out, the loss may have degree {degree} and {terms} terms, more than "
             f"max_work={max_work} pays for. Ask for it: max_work={needed}."
         )
-
-
-def _degree_bound(expression: sympy.Expr, symbols: set) -> int:
-    """At least the degrees of numerator and denominator, from the tree alone."""
-    if expression.is_Symbol or not expression.free_symbols & symbols:
-        return int(expression in symbols)
-    parts = [_degree_bound(argument, symbols) for argument in expression.args]
-    if expression.is_Pow:
-        exponent = expression.exp
-        return parts[0] * int(abs(exponent)) if exponent.is_Integer else parts[0]
-    return max(parts) if expression.is_Add else sum(parts)
 
 
 def _has_rational_coefficients(numerator: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> bool:
@@ -147,57 +150,3 @@ def _between(
         )
     roots = isolate_roots(gradient[0], symbols[0], lower, upper, max_work)
     return [ClosedPoint({symbols[0]: root}) for root in roots]
-
-
-def _solve_for_one(slope: sympy.Expr, symbol: sympy.Symbol) -> list[ClosedPoint]:
-    if slope.is_polynomial(symbol):
-        _require_radicals(slope, symbol)
-    if sympy.count_ops(slope) > MAX_OPERATIONS:
-        raise TooMuchWorkError(
-            f"the derivative has more than {MAX_OPERATIONS} operations, which sympy's solver may "
-            "not finish. Search an interval instead: between=(-10, 10)."
-        )
-    remedy = (
-        "Search an interval: between=(-10, 10), with numbers for all parameters; or test a point "
-        "you know with symbolic.threshold(loss, at)."
-    )
-    try:
-        solutions = sympy.solveset(slope, symbol, sympy.S.Reals)
-        located = _enumerate(solutions)
-    except (NotImplementedError, ValueError, TypeError) as error:
-        raise NotSolvedError(f"sympy cannot solve {slope} = 0. {remedy}") from error
-    if located is None:
-        raise NotSolvedError(f"sympy cannot solve {slope} = 0 in closed form. {remedy}")
-    return [ClosedPoint({symbol: value}) for value in located]
-
-
-def _require_radicals(slope: sympy.Expr, symbol: sympy.Symbol) -> None:
-    """Cardano's formulas with parameters in them do not say which roots are real."""
-    for factor, _ in sympy.factor_list(slope, symbol)[1]:
-        polynomial = sympy.Poly(factor, symbol)
-        if polynomial.degree() > 2 and len(polynomial.terms()) > 2:
-            raise NotSolvedError(
-                f"{factor} = 0 has degree {polynomial.degree()} with parameters or irrational "
-                "numbers in it. Put rational numbers for the parameters, or test a point you know "
-                "with symbolic.threshold(loss, at); numbers only: between=(-10, 10)."
-            )
-
-
-def _enumerate(solutions: sympy.Set) -> list[sympy.Expr] | None:
-    """The elements of a set: finite, or in families with an integer symbol; None if not so."""
-    if isinstance(solutions, sympy.Complement):  # minus the points where a denominator vanishes
-        return _enumerate(solutions.args[0])
-    if isinstance(solutions, sympy.Intersection):  # with the reals: a condition on parameters
-        inner = [part for part in solutions.args if part != sympy.S.Reals]
-        return _enumerate(inner[0]) if len(inner) == 1 else None
-    if solutions is sympy.S.EmptySet:
-        return []
-    if isinstance(solutions, sympy.FiniteSet):
-        return [tidy(value) for value in solutions]
-    if isinstance(solutions, sympy.Union):
-        parts = [_enumerate(part) for part in solutions.args]
-        return None if None in parts else [value for part in parts for value in part or ()]
-    if isinstance(solutions, sympy.ImageSet) and solutions.base_sets == (sympy.S.Integers,):
-        n = sympy.Symbol("n", integer=True)
-        return [tidy(solutions.lamda(n))]
-    return None

@@ -8,11 +8,12 @@ from typing import Any
 import sympy
 
 from .._checks import read_step
-from .._errors import InvalidStepError
+from .._errors import InvalidStepError, NotSolvedError
 from ..roots._closed_form import sign_of, tidy
 
 SUPERCRITICAL, SUBCRITICAL, DEGENERATE = "supercritical", "subcritical", "degenerate"
 UNDETERMINED = "undetermined"
+LONGEST = 100  # operations of a number made of radicals that is simplified
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,21 +96,33 @@ def flip_at(
         g = sympy.Matrix([sum(c * tensor(i, j, k) for i, j, c in pairs) for k in size])
         fourth = sum(a * b * tensor(i, j, k, l) for i, j, a in pairs for k, l, b in pairs)
         bracket = 3 * (g.T * hessian.adjugate() * g)[0, 0] / hessian.det() - fourth
-        coefficient = tidy(threshold / 6 * bracket / square**2)
-        if not coefficient.has(sympy.CRootOf):
+        coefficient = _short(threshold / 6 * bracket / square**2)
+        if not coefficient.has(sympy.CRootOf) and _is_short(coefficient):
             coefficient = sympy.radsimp(coefficient)
     kinds = {1: SUPERCRITICAL, -1: SUBCRITICAL, 0: DEGENERATE, None: UNDETERMINED}
     return Flip(coefficient, kinds[sign_of(coefficient)], sharpness, threshold)
+
+
+def _is_short(value: sympy.Expr) -> bool:
+    return not value.is_number or sympy.count_ops(value) <= LONGEST
+
+
+def _short(value: sympy.Expr) -> sympy.Expr:
+    """Simple, or as it is where that would take long: sign and digits are found all the same."""
+    return tidy(value) if _is_short(value) else value
 
 
 def _eigenvector(hessian: sympy.Matrix, value: sympy.Expr) -> sympy.Matrix:
     # Every column of the adjugate solves (H - lambda) v = 0; one is not zero for a simple lambda.
     columns = (hessian - value * sympy.eye(hessian.rows)).adjugate()
     for index in range(hessian.rows):
-        column = columns[:, index].applyfunc(tidy)
+        column = columns[:, index].applyfunc(_short)
         if any(sign_of(entry) != 0 for entry in column):
             return column
-    raise AssertionError("the eigenvalue is not simple")
+    raise NotSolvedError(
+        f"the largest eigenvalue, {value}, is not simple, so there is no single direction of the "
+        "flip. Restrict the loss to one direction."
+    )
 
 
 def _derivatives(

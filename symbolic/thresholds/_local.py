@@ -8,6 +8,7 @@ import sympy
 from .._errors import InvalidPointError, NonSmoothPointError, NotSolvedError
 from ..roots._closed_form import sign_of, tidy
 from ._flips import Flip, flip_at
+from ._products import multiplied_out
 
 MINIMUM, MAXIMUM, SADDLE, INFLECTION = "minimum", "maximum", "saddle", "inflection"
 DEGENERATE, DEPENDS, NOT_SMOOTH = "degenerate", "depends on the parameters", "not smooth"
@@ -38,7 +39,13 @@ def eigenvalues_at(
 ) -> tuple[sympy.Expr, ...]:
     """The Hessian's eigenvalues, smallest first where they can be compared."""
     require_smooth(loss, point)
-    values = point.eigenvalues(sympy.hessian(loss, symbols))
+    hessian = sympy.hessian(multiplied_out(loss, tuple(symbols)), symbols)
+    if loss.is_polynomial(*symbols):
+        return tuple(point.eigenvalues(hessian))
+    # Before they are solved for: where an entry is infinite there may be none.
+    if not all(_is_finite(point.evaluate(entry)) for entry in hessian):
+        raise _not_smooth(loss, point)
+    values = point.eigenvalues(hessian)
     if not all(_is_finite(value) for value in values):
         raise _not_smooth(loss, point)
     return tuple(values)
@@ -46,6 +53,8 @@ def eigenvalues_at(
 
 def require_smooth(loss: sympy.Expr, point: Point) -> None:
     """Refuse a point on a kink, or where the loss is not finite."""
+    if loss.is_polynomial():
+        return
     kinks = [k.args[0] for k in loss.atoms(*_KINKS)]
     for extreme in loss.atoms(sympy.Max, sympy.Min):
         first, *rest = extreme.args
@@ -83,7 +92,7 @@ def sharpness_of(eigenvalues: Sequence[sympy.Expr]) -> sympy.Expr:
 
 def threshold_of(kind: str, sharpness: sympy.Expr) -> sympy.Expr | None:
     """``2 / lambda_max`` at a minimum, nothing elsewhere; every step where nothing is curved."""
-    if kind not in {MINIMUM, DEPENDS}:
+    if kind not in {MINIMUM, DEPENDS} or (kind == DEPENDS and sharpness.is_nonpositive):
         return None
     return sympy.oo if sharpness == 0 else tidy(2 / sharpness)
 
@@ -109,10 +118,12 @@ def kind_of(
 
 def _kind_of_flat_point(loss: sympy.Expr, symbol: sympy.Symbol, point: Point) -> str:
     """The first derivative that does not vanish decides."""
+    simple = multiplied_out(loss, (symbol,))
     for order in range(3, _HIGHEST_DERIVATIVE + 1):
-        sign = sign_of(point.evaluate(sympy.diff(loss, symbol, order)))
+        value = point.evaluate(sympy.diff(simple, symbol, order))
+        sign = sign_of(value) if _is_finite(value) else None
         if sign is None:
-            return DEPENDS
+            return DEPENDS if value.free_symbols else DEGENERATE
         if sign:
             return INFLECTION if order % 2 else MINIMUM if sign > 0 else MAXIMUM
     return DEGENERATE
@@ -137,4 +148,4 @@ def flip_of(
             f"no single eigenvalue is known to be the largest of {', '.join(map(str, eigenvalues))}"
             ". Put numbers for the parameters, or restrict the loss to one direction."
         )
-    return flip_at(loss, symbols, point.evaluate, sharpness)
+    return flip_at(multiplied_out(loss, tuple(symbols)), symbols, point.evaluate, sharpness)

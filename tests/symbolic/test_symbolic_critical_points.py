@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 import sympy
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from plain import critical_points, same
 from sympy import Rational as Q
 from sympy import cos, log, pi, sin, sqrt
 
+import symbolic
 from symbolic.roots._algebraic import isolating_interval
 
 x, y, z = sympy.symbols("x y z", real=True)
@@ -179,3 +181,65 @@ def test_squared_polynomials_with_known_roots(roots):
         slope = sympy.prod([r - s for s in roots if s != r])
         assert minima[r] == Q(1, slope**2)
     assert [q.kind for q in points] == ["minimum", "maximum"] * (len(roots) - 1) + ["minimum"]
+
+
+def test_decimal_coefficients_in_two_variables():
+    """x = 3 y and y^3 = 10/0.21 by hand; the eigenvalues from trace and determinant in floats."""
+    (point,) = critical_points(0.07 * x * y + 10 / y + 30 / x)
+    b = (10 / 0.21) ** (1 / 3)
+    a = 3 * b
+    assert float(point.location[y]) == pytest.approx(b, rel=1e-14)
+    assert float(point.location[x]) == pytest.approx(a, rel=1e-14)
+    xx, yy, xy = 60 / a**3, 20 / b**3, 0.07
+    root = ((xx - yy) ** 2 / 4 + xy**2) ** 0.5
+    for found, expected in zip(point.eigenvalues, (-root, root), strict=True):
+        assert float(found) == pytest.approx((xx + yy) / 2 + expected, rel=1e-13)
+    assert point.kind == "minimum"
+
+
+def test_eigenvalues_that_coincide_at_roots_of_large_coefficients():
+    """A sum of one quartic in each of three variables: 27 points, eigenvalues one by one."""
+    loss = sum(v**4 - 16 * v**2 + 5 * v for v in (x, y, z)) / 2
+    slopes = np.roots([2, 0, -16, 2.5]).real
+    points = critical_points(loss)
+    assert len(points) == 27
+    for point in points:
+        at = [float(v.evalf(20)) for v in point.location.values()]
+        assert all(min(abs(slopes - v)) < 1e-12 for v in at)
+        curvatures = sorted(6 * v**2 - 16 for v in at)
+        assert [float(e.evalf(20)) for e in point.eigenvalues] == pytest.approx(curvatures)
+    assert [p.kind for p in points].count("minimum") == 8
+
+
+@pytest.mark.parametrize(
+    ("loss", "count"),
+    [
+        (4 * x**2 - Q(21, 10) * x**4 + x**6 / 3 + x * y - 4 * y**2 + 4 * y**4, 15),  # a camel
+        (sympy.prod([x - k for k in range(1, 10)]), 8),
+        (sympy.prod([x - k for k in range(1, 13)]), 11),
+    ],
+)
+def test_textbook_functions_are_printed_whole(loss, count):
+    points = critical_points(loss)
+    lines = symbolic.table(points).splitlines()[1:]
+    assert len(lines) == count
+    f = sympy.lambdify(tuple(points[0].location), loss)
+    for point in points:
+        ends = point.intervals(Q(1, 10**20))
+        at = [float((a + b) / 2) for a, b in ends.values()]
+        assert point.value.evalf(20) == pytest.approx(f(*at), rel=1e-9)
+    minima = [p for p in points if p.kind == "minimum"]
+    assert sum("two-cycle" in line for line in lines) == len(minima)
+
+
+def test_the_flip_of_a_long_product_is_that_of_its_derivatives():
+    """By numbers from the multiplied-out polynomial, at the second critical point."""
+    points = critical_points(sympy.prod([x - k for k in range(1, 10)]))
+    polynomial = np.poly1d(np.poly(range(1, 10)))
+    at = points[1].location[x].evalf(30)
+    second, third, fourth = (
+        sum(Q(round(c)) * at**k for k, c in enumerate(polynomial.deriv(order).c[::-1]))
+        for order in (2, 3, 4)
+    )
+    expected = (3 * third**2 / second - fourth) / (3 * second)
+    assert float(points[1].flip.coefficient.evalf(20)) == pytest.approx(float(expected), rel=1e-9)
