@@ -17,6 +17,7 @@ import flows.plotting  # noqa: F401 (the pages use it)
 ON_DISPLAY = [
     "index",
     "own_loss",
+    "own_models",
     "faq",
     "bibliography",
     "gallery",
