@@ -94,7 +94,7 @@ def compare(
         mode: ``"trajectory"`` or ``"per_step"``.
         solver: As in `flows.solve`; so are the next four.
         stepsize_controller: By default the integration error is far below the model error;
-            `Trajectory.stats` reports it, and the printed table marks where it is not.
+            `Trajectory.cost` reports it, and the printed table marks where it is not.
         dt0: The solver's first step in flow time.
         max_steps: The most solver steps within one window (in mode ``"per_step"``: one step); by
             default 16,384 (2,048).
