@@ -21,6 +21,7 @@ from . import problems as problems
 from . import scale_invariant as scale_invariant
 from ._custom_types import At as At
 from ._errors import ContinuationError as ContinuationError
+from ._errors import DerivativeError as DerivativeError
 from ._errors import FlowsError as FlowsError
 from ._errors import IncompatibleFlowError as IncompatibleFlowError
 from ._errors import InvalidLearningRateError as InvalidLearningRateError

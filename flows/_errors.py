@@ -23,6 +23,10 @@ class InvalidLossError(FlowsError, TypeError):
     """The loss cannot be called as given, or does not return one real number."""
 
 
+class DerivativeError(FlowsError, TypeError):
+    """The loss lacks a derivative that is needed; the message says how else to take it."""
+
+
 class InvalidLearningRateError(FlowsError, ValueError):
     """The learning rate is not one positive finite number."""
 

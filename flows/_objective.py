@@ -6,7 +6,9 @@ holomorphic: at complex parameters they are the derivatives of the loss's analyt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -17,10 +19,12 @@ import jax.tree_util as jtu
 from ._checks import being_traced, data, integer, loss_output, loss_signature, one_of, split_params
 from ._continuation import continued
 from ._custom_types import Array, Data, Loss, Params, PyTree, Scalar
-from ._errors import InvalidLossError, InvalidOptionError
+from ._errors import DerivativeError, FlowsError, InvalidLossError, InvalidOptionError
 from ._vectors import add_scaled, norm, real_dtype, scaled, subtract
 
 PRODUCTS = ("forward-over-reverse", "reverse-over-reverse", "difference")
+# What JAX and Equinox say where there is no rule for a derivative.
+_OF_DERIVATIVES = re.compile(r"(?i)differentiat|custom_vjp|autodiff|jvp|forward-mode|reverse-mode")
 # How far a mean over examples may be from the loss of all, in rounding units of the loss.
 _ROUNDING = 1e4
 
@@ -44,31 +48,32 @@ class Objective(eqx.Module):
         resting: The part of the parameters that does not move; filled in by the functions that are
             given the parameters.
         product: How derivatives beyond the gradient are taken: ``"forward-over-reverse"``, the
-            cheapest; ``"reverse-over-reverse"``, for losses with a ``custom_vjp``, of which JAX has
-            no forward derivative; ``"difference"`` of gradients, for what has neither. A difference
-            costs two gradients and is good to about ten digits in float64 and four in float32 for
-            ``H v``, to seven and two for the third derivative.
+            cheapest; ``"reverse-over-reverse"``, where the gradient has a reverse derivative only
+            (a ``custom_vjp`` whose rule is another one); ``"difference"`` of gradients, where it
+            has neither, or where JAX' derivative of the gradient is not that of the map that is
+            descended (``stop_gradient``, straight-through estimates). A difference costs two
+            gradients and is good to about ten digits in float64 and four in float32 for ``H v``, to
+            seven and two for the third derivative.
         chunk: How many examples are seen at once, for a loss that is the mean over the first axis
             of all arrays in `args`; None for all. Memory then does not grow with their number.
 
     Raises:
         InvalidOptionError: If `product` or `chunk` is none of the above; from the functions that
             take it, if `args` has no examples to be seen in chunks.
+        DerivativeError: From the functions that take it, where JAX has no such derivative.
         InvalidLossError: From the functions that take it, if with `chunk` the loss is no mean.
 
     Example:
-        A square root by hand has a reverse derivative only.
+        The gradient of a target that follows is ``w - (0.9 w + 1)``, with the slope 0.1; JAX'
+        derivative of it does not see the target move.
 
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import flows
-        >>> @jax.custom_vjp
-        ... def half_square(x):
-        ...     return x**2 / 2
-        >>> half_square.defvjp(lambda x: (x**2 / 2, x), lambda x, ct: (ct * x,))
-        >>> objective = flows.Objective(half_square, product="reverse-over-reverse")
-        >>> float(flows.sharpness(objective, jnp.array(3.0)))
-        1.0
+        >>> loss = lambda w: (w - jax.lax.stop_gradient(0.9 * w + 1)) ** 2 / 2
+        >>> objective = flows.Objective(loss, product="difference")
+        >>> print(f"{flows.sharpness(objective, jnp.array(3.0)):.3f}")
+        0.100
 
     References:
         B. A. Pearlmutter, Neural Computation 6 (1994), 147-160, for the products.
@@ -118,6 +123,10 @@ class Objective(eqx.Module):
         take its place, the gradient with a weight decay say.
         """
         field = self.gradient if field is None else field
+        with _derivatives_taken(self.product):
+            return self._linearised(params, field)
+
+    def _linearised(self, params: Params, field: Callable[[Params], Params]) -> Any:
         if self.product == "forward-over-reverse":
             return jax.linearize(field, params)
         if self.product == "reverse-over-reverse":
@@ -146,7 +155,8 @@ class Objective(eqx.Module):
                 field = _transposed_along(field, direction)
             else:
                 field = _difference(field, direction, len(directions) + 2)
-        return field(params)
+        with _derivatives_taken(self.product):
+            return field(params)
 
     def completed(self, resting: Params, args: Data = None) -> Objective:
         """The same objective with what rests of the parameters, and other data if there are any."""
@@ -248,6 +258,22 @@ def _of_two(objective: Objective, params: Params) -> tuple[Scalar, Scalar]:
     return of(0, 1), (of(0) + of(1)) / 2
 
 
+@contextlib.contextmanager
+def _derivatives_taken(product: str) -> Iterator[None]:
+    """A `DerivativeError` with the remedy for what JAX says of a derivative that does not exist."""
+    try:
+        yield
+    except (TypeError, ValueError, NotImplementedError) as error:
+        if isinstance(error, FlowsError) or not _OF_DERIVATIVES.search(str(error)):
+            raise
+        others = " or ".join(repr(other) for other in PRODUCTS if other != product)
+        raise DerivativeError(
+            f"the gradient of the loss has no derivative by product={product!r}: "
+            f"{str(error).splitlines()[0]} Pass flows.Objective(loss, product=...) in place of the "
+            f"loss, with {others}."
+        ) from error
+
+
 def _checked(output: Any) -> Scalar:
     """What a loss returned, if it is one number; costs nothing, as it runs while it is traced."""
     loss_output(output)
@@ -255,8 +281,11 @@ def _checked(output: Any) -> Scalar:
 
 
 def _along(field: Callable[[Params], Params], direction: Params) -> Callable[[Params], Params]:
-    """The derivative of a field in a direction that does not depend on the point."""
-    return lambda point: jax.jvp(field, (point,), (direction,))[1]
+    """The derivative of a field in a direction that does not depend on the point.
+
+    Linearised, as `jax.jvp` refuses what has a ``custom_vjp``, even where only its reverse is used.
+    """
+    return lambda point: jax.linearize(field, point)[1](direction)
 
 
 def _transposed_along(

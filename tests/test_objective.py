@@ -9,7 +9,7 @@ import sympy
 from helpers import assert_close, quartic
 
 import flows
-from flows._objective import make_objective
+from flows._objective import PRODUCTS, make_objective
 from flows.optimizers import make_problem
 
 X, Y, Z = sympy.symbols("x y z")
@@ -139,7 +139,7 @@ def by_hand(x):
 by_hand.defvjp(lambda x: (by_hand(x), x), lambda x, ct: (ct * x**3,))
 
 
-@pytest.mark.parametrize("product", ["reverse-over-reverse", "difference"])
+@pytest.mark.parametrize("product", PRODUCTS)
 def test_a_loss_without_a_forward_derivative(product):
     """Where jax.jvp of the gradient would raise: measures and flows of x^4 / 4."""
     objective, x = flows.Objective(by_hand, product=product), jnp.array([1.0, 0.5])
@@ -150,8 +150,50 @@ def test_a_loss_without_a_forward_derivative(product):
     found = flows.vector_field(objective, x, rate, flows.PrincipalFlow("real"))
     expected = flows.vector_field(quartic, x, rate, flows.PrincipalFlow("real"))
     np.testing.assert_allclose(found, expected, rtol=1e-7)
+    cubic = flows.vector_field(objective, x, rate, flows.ModifiedFlow(3))
+    expected = flows.vector_field(quartic, x, rate, flows.ModifiedFlow(3))
+    np.testing.assert_allclose(cubic, expected, rtol=1e-7)
     report = flows.track(objective, [x], learning_rate=0.1, k=1)
     np.testing.assert_allclose(report.eigenvalues, [[3.0]], rtol=1e-7)
+
+
+def test_orbits_of_a_loss_without_a_forward_derivative():
+    """The two-cycle of x^4 / 4 at h = 1 is at sqrt 2, with the multiplier (1 - 6)^2."""
+    start, rate = jnp.array([1.3]), flows.GradientDescent(1.0)
+    cycle = flows.find_cycle(by_hand, start, rate, 2)
+    np.testing.assert_allclose(np.abs(cycle.points), 2**0.5, rtol=1e-12)
+    np.testing.assert_allclose(cycle.multipliers.real, [25.0], rtol=1e-10)
+    limits = [flows.classify_limit(loss, 0.5 * start, rate) for loss in (by_hand, quartic)]
+    assert limits[0].kind == limits[1].kind
+    assert float(limits[0].lyapunov) == pytest.approx(float(limits[1].lyapunov), rel=1e-9)
+
+
+@jax.custom_vjp
+def only_values(x):
+    return jnp.sum(x**4) / 4
+
+
+def cubed(x):
+    return np.asarray(x) ** 3
+
+
+def rule(x, ct):
+    """A gradient by NumPy, which nothing differentiates."""
+    shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return (ct * jax.pure_callback(cubed, shape, x, vmap_method="sequential"),)
+
+
+only_values.defvjp(lambda x: (only_values(x), x), rule)
+
+
+def test_a_gradient_without_a_derivative():
+    x = jnp.array([1.0, 0.5])
+    with pytest.raises(flows.DerivativeError, match="no derivative by product='forward-over-reve"):
+        flows.sharpness(only_values, x)
+    with pytest.raises(flows.DerivativeError, match="'forward-over-reverse' or 'difference'"):
+        flows.sharpness(flows.Objective(only_values, product="reverse-over-reverse"), x)
+    by_differences = flows.Objective(only_values, product="difference")
+    assert float(flows.sharpness(by_differences, x)) == pytest.approx(3.0, rel=1e-8)
 
 
 def mean_square(w, data):

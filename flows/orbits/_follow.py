@@ -132,7 +132,9 @@ def advance_with_tangent(problem: Problem, walker: Walker, bound: Scalar) -> tup
         state = problem.step(eqx.combine(point, rest))
         return eqx.partition(state, eqx.is_inexact_array)
 
-    point, tangent, rest = jax.jvp(step, (point,), (walker.tangent,), has_aux=True)
+    # Linearised, as `jax.jvp` refuses what has a ``custom_vjp``.
+    point, product, rest = jax.linearize(step, point, has_aux=True)
+    tangent = product(walker.tangent)
     growth = norm(tangent)
     # A tangent that vanishes (a superstable orbit) keeps its direction: its exponent is -inf.
     usable = jnp.isfinite(growth) & (growth > 0)

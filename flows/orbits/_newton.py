@@ -77,7 +77,9 @@ def newton_dense(
     """The same for a short vector, with the whole derivative."""
 
     def increment(point, value):
-        return least_change(jax.jacfwd(residual)(point), -value)
+        product = jax.linearize(residual, point)[1]
+        columns = jax.vmap(product)(jnp.eye(point.size, dtype=point.dtype))
+        return least_change(columns.T, -value)
 
     return newton(residual, increment, start, tolerance, max_steps)
 

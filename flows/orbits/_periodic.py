@@ -83,7 +83,7 @@ class CycleEquations(eqx.Module):
 
         def body(vector, inputs):
             point, missed = inputs
-            image = jax.jvp(self.step, (point,), (vector,))[1]
+            image = jax.linearize(self.step, point)[1](vector)
             return add(image, zero if missed is None else missed), vector
 
         return jax.lax.scan(body, vector, (points, residual))

@@ -290,7 +290,8 @@ def _bifurcation(
 
     def residual(z):
         x, v, h = z[:n], z[n:-1], z[-1]
-        image, moved = jax.jvp(lambda x: after_period(x, h), (x,), (v,))
+        image, product = jax.linearize(lambda x: after_period(x, h), x)
+        moved = product(v)
         return jnp.concatenate([image - x, moved - multiplier * v, (v @ v - 1)[None] / 2])
 
     # The cycle at the rate given, and the direction there that the multiplier suits best.
@@ -321,7 +322,7 @@ def _crisis(problem, params, rate, target, tolerance, max_steps, optimizer, afte
 
     def residual(z):
         c, h = z[:1], z[1]
-        _, slope = jax.jvp(lambda x: step(x, h), (c,), (jnp.ones_like(c),))
+        slope = jax.linearize(lambda x: step(x, h), c)[1](jnp.ones_like(c))
         image, _ = orbit(c, h, after)
         aim = target if period == 0 else orbit(image, h, period)[0]
         return jnp.concatenate([slope, image - aim])
