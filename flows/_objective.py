@@ -183,7 +183,7 @@ class Objective(eqx.Module):
         rows = jnp.arange(full * self.chunk).reshape(full, self.chunk)
         # Recomputed when it is differentiated: one chunk's intermediate values at a time.
         seen = jax.checkpoint(total_of)
-        start = jnp.zeros((), real_dtype(params))
+        start = jnp.zeros((), jax.eval_shape(total_of, rows[0]).dtype)
         total, _ = jax.lax.scan(lambda total, row: (total + seen(row), None), start, rows)
         if n % self.chunk:
             total = total + seen(jnp.arange(full * self.chunk, n))
@@ -222,7 +222,7 @@ def number_of_examples(args: PyTree[Any]) -> int:
     if len(lengths) != 1 or lengths == {()}:
         shapes = [leaf.shape for leaf in leaves]
         raise InvalidOptionError(
-            "minibatches are slices of args, whose arrays must all have one first axis, that of "
+            "examples are slices of args, whose arrays must all have one first axis, that of "
             f"the examples; here the shapes are {shapes}. Pass the data as args=(x, y), and what "
             "is no data inside the loss."
         )

@@ -217,6 +217,15 @@ def test_examples_in_chunks(chunk):
     assert_close(run.params, expected.params, rtol=1e-13)
 
 
+def test_chunks_of_wider_data():
+    """Parameters in float32, data in float64, and a loss that widens."""
+    data = jnp.arange(10.0)
+    loss = lambda w, x: jnp.mean((w.astype(x.dtype) * x) ** 2)  # noqa: E731
+    w = jnp.ones((), jnp.float32)
+    parts, _ = make_objective(flows.Objective(loss, chunk=4), w, data)
+    assert_close(parts.value(w), loss(w, data))
+
+
 def test_memory_does_not_grow_with_the_examples():
     """The wide intermediate value of a chunk, and not of all."""
 
@@ -240,7 +249,7 @@ def test_what_an_objective_refuses():
     total = flows.Objective(lambda w, data: jnp.sum((data[0] @ w - data[1]) ** 2), chunk=2)
     with pytest.raises(flows.InvalidLossError, match="chunk= needs a loss that is the mean"):
         flows.sharpness(total, w, args=data)
-    with pytest.raises(flows.InvalidOptionError, match="minibatches are slices of args"):
+    with pytest.raises(flows.InvalidOptionError, match="examples are slices of args"):
         flows.sharpness(total, w, args=(jnp.ones((4, 3)), jnp.ones(5)))
 
 

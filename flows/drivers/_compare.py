@@ -16,7 +16,7 @@ from .._vectors import byte_count, real_dtype
 from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..results import RESULTS, Comparison, raise_if_failed
 from ..vector_fields import AbstractFlow
-from ..vector_fields.methods import AbstractMethod, SolverOptions
+from ..vector_fields.methods import AbstractMethod, Diffrax, SolverOptions
 from ._compatible import check_fit, check_flows
 from ._iterate import (
     IterateState,
@@ -26,7 +26,7 @@ from ._iterate import (
     step_once,
 )
 from ._per_step import restart
-from ._settings import settings_of, solver_settings
+from ._settings import settings_of
 from ._solve import (
     MAX_STEPS,
     MAX_STEPS_PER_STEP,
@@ -95,7 +95,7 @@ def compare(
         solver: As in `flows.solve`; so are the next four.
         stepsize_controller: By default the integration error is far below the model error;
             `Trajectory.cost` reports it, and the printed table marks where it is not.
-        dt0: The solver's first step in flow time.
+        dt0: The solver's first step, in optimizer steps.
         max_steps: The most solver steps within one window (in mode ``"per_step"``: one step); by
             default 16,384 (2,048).
         adjoint: How diffrax differentiates through the solve.
@@ -154,6 +154,7 @@ def compare(
         max_steps = MAX_STEPS if mode == "trajectory" else MAX_STEPS_PER_STEP
     traced = being_traced(problem, moving, models, stepsize_controller, dt0)
     options = SolverOptions(dtype, traced, solver, stepsize_controller, dt0, max_steps, adjoint)
+    used = Diffrax().configured(options)
     methods = tuple(flow.method.configured(options) for flow in models)
     point_bytes = byte_count(moving) * (1 + len(models))  # of the iterates and every flow
     save = keep_params(save_params, count, point_bytes)
@@ -192,9 +193,9 @@ def compare(
     comparison = Comparison(
         iterates=iterate_trajectory(problem, carry.iterates, iterate_records),
         trajectories={
-            name: flow_trajectory(problem, flow, _ended(state, count), records)
-            for name, flow, state, records in zip(
-                names, models, carry.flows, flow_records, strict=True
+            name: flow_trajectory(problem, flow, method, _ended(state, count), records)
+            for name, flow, method, state, records in zip(
+                names, models, methods, carry.flows, flow_records, strict=True
             )
         },
         errors={name: records["error"] for name, records in zip(names, flow_records, strict=True)},
@@ -202,7 +203,8 @@ def compare(
         settings=settings_of(
             problem,
             moving,
-            **solver_settings(options),
+            solver=type(used.solver).__name__,
+            stepsize_controller=used.controller_name,
         ),
     )
     return raise_if_failed(comparison, throw=throw, traced=traced)

@@ -11,10 +11,9 @@ from .._checks import being_traced, step_count
 from .._custom_types import Array, Data, Flag, Integer, Loss, Params, PyTree, Scalar
 from .._vectors import byte_count, norm, select, subtract
 from ..optimizers import AbstractOptimizer, Problem, make_problem
-from ..results import RESULTS, Trajectory, as_labels, raise_if_failed
+from ..results import RESULTS, Ran, Trajectory, raise_if_failed
 from ..vector_fields.methods import Cost
 from ._compatible import check_fit, check_optimizer
-from ._settings import described
 from ._windows import keep_params, plan, walk
 
 Records = dict[str, Any]
@@ -209,7 +208,7 @@ def iterate_trajectory(problem: Problem, carry: IterateState, records: Records) 
         last_step=carry.step,
         result=RESULTS.where(carry.alive, RESULTS.successful, RESULTS.diverged),
         cost=Cost.of_steps(carry.step, records["loss"].dtype),
-        settings=as_labels({"optimizer": described(problem.optimizer)}),
+        ran={"optimizer": Ran.of(problem.optimizer)},
     )
 
 

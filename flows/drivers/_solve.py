@@ -11,14 +11,14 @@ import numpy as np
 
 from .._checks import being_traced, step_count
 from .._custom_types import Array, At, Data, Flag, Integer, Loss, Params, PyTree, Scalar
+from .._errors import IncompatibleFlowError
 from .._vectors import byte_count, norm, real_dtype, select, subtract
 from ..optimizers import AbstractOptimizer, Problem, make_problem
-from ..results import RESULTS, Trajectory, as_labels, raise_if_failed
+from ..results import RESULTS, Ran, Trajectory, as_labels, raise_if_failed
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Cost, SolverOptions, Steps
 from ._compatible import check_fit, check_flow
 from ._iterate import Records, blank_unless, start_state, step_times
-from ._settings import described
 from ._windows import keep_params, plan, walk
 
 # Of the solver, within a window; and within one step, where each is a window of its own. A
@@ -157,7 +157,7 @@ def solve(
         again=again,
     )
     return raise_if_failed(
-        flow_trajectory(problem, flow, carry, records), throw=throw, traced=traced
+        flow_trajectory(problem, flow, method, carry, records), throw=throw, traced=traced
     )
 
 
@@ -278,6 +278,11 @@ def enlarged(
     if grown is None:
         return None
     other, y = grown
+    if other is flow or other == flow or type(other.method) is not type(flow.method):
+        raise IncompatibleFlowError(
+            f"{flow.name} was to be followed by one with more room, and `enlarged` returned "
+            f"{other!r}. Return another flow that is advanced by the same method, or None."
+        )
     return other, eqx.tree_at(lambda carry: carry.y, before, y)
 
 
@@ -338,7 +343,7 @@ def is_good(records: Records) -> Flag:
 
 
 def flow_trajectory(
-    problem: Problem, flow: AbstractFlow, carry: FlowState, records: Records
+    problem: Problem, flow: AbstractFlow, method: AbstractMethod, carry: FlowState, records: Records
 ) -> Trajectory:
     """A flow's records as a `Trajectory`."""
     params = records["params"]
@@ -352,7 +357,8 @@ def flow_trajectory(
         last_step=carry.step,
         result=carry.result,
         cost=carry.cost,
-        settings=as_labels({"flow": described(flow), **flow.choices(problem, carry.point)}),
+        ran={"flow": Ran.of(flow), "method": Ran.of(method)},
+        choices=as_labels(flow.choices(problem, carry.point)),
         stride=flow.stride,
         reference=flow.reference,
     )

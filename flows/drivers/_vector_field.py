@@ -5,7 +5,9 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import is_traced
 from .._custom_types import Data, Loss, Params, PyTree
+from .._errors import InvalidLearningRateError
 from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..vector_fields import AbstractFlow
@@ -47,6 +49,7 @@ def vector_field(
         InvalidParametersError: If a leaf cannot be moved.
         InvalidOptimizerError: If the optimizer is none.
         IncompatibleFlowError: If the flow does not model the optimizer.
+        InvalidLearningRateError: If the optimizer's first step takes no time.
 
     Example:
         On ``E(x) = x^2 / 2`` at 1 with ``h = 1/2`` the modified flow moves at ``-(1 + h / 2)``.
@@ -64,6 +67,12 @@ def vector_field(
     """
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
+    time = optimizer.time_of_step(jnp.asarray(0))
+    if not is_traced(time) and float(time) == 0:
+        raise InvalidLearningRateError(
+            "the first step takes no time, so there is no velocity per flow time: its learning "
+            "rate is 0, as where a warm-up begins. Ask for another step's: flow.velocity(...)."
+        )
     return _velocity(problem, flow, moving)
 
 

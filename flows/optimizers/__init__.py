@@ -3,7 +3,7 @@
 import inspect
 
 from ._base import AbstractOptimizer
-from ._description import Description
+from ._description import AbstractMetric, Description, IdentityMetric, SquaresMetric
 from ._problem import Problem
 from ._problem import make_problem as make_problem
 from ._stochastic import AbstractStochasticOptimizer
@@ -17,15 +17,18 @@ from .step_map import StepMap
 
 __all__ = [
     "SGD",
+    "AbstractMetric",
     "AbstractOptimizer",
     "AbstractStochasticOptimizer",
     "Description",
     "DriftAdjustedDescent",
     "GradientDescent",
+    "IdentityMetric",
     "Problem",
     "RMSProp",
     "ScalarRMSProp",
     "ScaleInvariantDescent",
+    "SquaresMetric",
     "StepMap",
     "drift_adjusted",
 ]

@@ -4,6 +4,7 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .._custom_types import Integer, Params, PyTree, Scalar
@@ -35,6 +36,19 @@ class AbstractOptimizer(eqx.Module):
         """What step ``n`` is, as flows see it; None where nothing is known but the step itself."""
         del n
         return None
+
+    def described(self) -> Description | None:
+        """What every step is: of one that varies with the number, that is traced. For refusals."""
+        if not self.varies:
+            return self.describe(jnp.asarray(0))
+        seen: list[Description | None] = []
+
+        def look(n: Integer) -> Integer:
+            seen.append(self.describe(n))
+            return n
+
+        jax.eval_shape(look, jnp.asarray(0))
+        return seen[0]
 
     def time_of_step(self, n: Integer) -> Scalar:
         """The flow time that step ``n`` takes, from 0 on (a scalar >= 0): its gain, or 1."""

@@ -4,12 +4,14 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import is_traced
 from .._custom_types import Array, Float, Params, PyTree, Scalar
+from .._errors import InvalidOptionError
 from .._vectors import real_dtype
 
 
@@ -29,8 +31,20 @@ class AbstractMetric(eqx.Module):
         """``M``, a tree like the parameters."""
 
 
-class Identity(AbstractMetric):
-    """``M = 1``: squared gradients do not count."""
+class IdentityMetric(AbstractMetric):
+    r"""``M = 1``: squared gradients do not count.
+
+    .. math:: \theta_{n+1} = \theta_n - \sum_k c_k\, g_{n-k}
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> flows.IdentityMetric().diagonal(None, jnp.array([3.0, 5.0])).tolist()
+        [1.0, 1.0]
+
+    References:
+        That of gradient descent: A.-L. Cauchy, Comptes rendus 25 (1847), 536-538.
+    """
 
     def start(self, squares: Params) -> None:
         """None."""
@@ -46,7 +60,7 @@ class Identity(AbstractMetric):
         return jtu.tree_map(jnp.ones_like, like)
 
 
-class Squares(AbstractMetric):
+class SquaresMetric(AbstractMetric):
     r"""``M = sqrt(nu) + eps``, with ``nu`` a moving average of squared gradients.
 
     .. math:: \nu_{n+1} = \beta \nu_n + (1 - \beta)\, s_n, \qquad \nu_0 = 0
@@ -55,6 +69,19 @@ class Squares(AbstractMetric):
         decay: ``beta``.
         eps: Beside the root, in units of the gradient.
         one: Whether there is one average for all parameters, of the squared norm of the gradient.
+
+    Example:
+        The average after a first gradient of 2, and its root.
+
+        >>> import jax.numpy as jnp
+        >>> import flows
+        >>> metric = flows.SquaresMetric(decay=jnp.array(0.75), eps=jnp.array(0.0))
+        >>> nu = metric.start(jnp.array([4.0]))
+        >>> nu.tolist(), metric.diagonal(nu, nu).tolist()
+        ([1.0], [1.0])
+
+    References:
+        T. Tieleman, G. Hinton, Lecture 6.5: RMSProp, Neural Networks for Machine Learning (2012).
     """
 
     decay: Scalar
@@ -132,16 +159,31 @@ class Description(eqx.Module):
         polynomial at ``z = -1``.
     """
 
-    weights: Float[Array, " k"]
-    poles: Float[Array | np.ndarray, " k"]
-    metric: AbstractMetric = Identity()
+    weights: Float[Array, " k"] = eqx.field(converter=jnp.asarray)
+    poles: Float[Array | np.ndarray, " k"] = eqx.field(
+        converter=lambda poles: poles if isinstance(poles, jax.Array) else np.asarray(poles, float)
+    )
+    metric: AbstractMetric = IdentityMetric()
     decay: Scalar | float = 0.0
     coupled_decay: Scalar | float = 0.0
 
+    def __check_init__(self):
+        shapes = jnp.shape(self.weights), jnp.shape(self.poles)
+        if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
+            raise InvalidOptionError(
+                f"weights and poles must be as many numbers each, got shapes {shapes[0]} and "
+                f"{shapes[1]}. Write for example Description(jnp.array([0.1]), jnp.array([0.9])), "
+                "or Description.of_descent(0.1)."
+            )
+
     @classmethod
-    def of_descent(cls, learning_rate: Scalar, metric: AbstractMetric | None = None) -> Any:
+    def of_descent(cls, learning_rate: Scalar | float, metric: AbstractMetric | None = None) -> Any:
         """Of gradient descent, or descent in a metric: no memory of gradients."""
-        return cls(learning_rate[None], np.zeros(1), Identity() if metric is None else metric)
+        return cls(
+            jnp.asarray(learning_rate)[None],
+            np.zeros(1),
+            IdentityMetric() if metric is None else metric,
+        )
 
     @property
     def plain(self) -> bool:
@@ -149,8 +191,16 @@ class Description(eqx.Module):
 
         False where it cannot be known, as a transformation traces the numbers.
         """
-        numbers = (self.poles, self.decay, self.coupled_decay)
-        return not any(is_traced(number) or np.any(np.asarray(number)) for number in numbers)
+        return self.known and not any(map(np.any, self._numbers))
+
+    @property
+    def known(self) -> bool:
+        """Whether poles and decays are numbers, and not traced by a transformation."""
+        return not any(map(is_traced, (self.poles, self.decay, self.coupled_decay)))
+
+    @property
+    def _numbers(self) -> list[np.ndarray]:
+        return [np.asarray(number) for number in (self.poles, self.decay, self.coupled_decay)]
 
     def gain(self, z: int) -> Scalar:
         """``K(1)`` for slow gradients, ``K(-1)`` for alternating ones, in units of flow time."""

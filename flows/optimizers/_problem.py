@@ -23,7 +23,9 @@ class Problem(eqx.Module):
         optimizer: The optimizer.
     """
 
-    objective: Objective
+    objective: Objective = eqx.field(
+        converter=lambda loss: loss if isinstance(loss, Objective) else Objective(loss)
+    )
     optimizer: AbstractOptimizer
 
     @property

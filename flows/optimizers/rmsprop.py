@@ -11,7 +11,7 @@ from .._checks import fraction, non_negative, positive_scalar
 from .._custom_types import Array, Integer, Params, PyTree, Scalar
 from .._objective import Objective
 from ._base import AbstractOptimizer
-from ._description import Description, Squares
+from ._description import Description, SquaresMetric
 from ._references import COHEN_2025
 
 
@@ -37,7 +37,7 @@ class _AbstractRMSProp(AbstractOptimizer):
 
     @property
     @abc.abstractmethod
-    def metric(self) -> Squares:
+    def metric(self) -> SquaresMetric:
         """``sqrt(nu) + eps``."""
 
     def describe(self, n: Integer) -> Description:
@@ -107,9 +107,9 @@ class RMSProp(_AbstractRMSProp):
     eps: Scalar = eqx.field(converter=lambda e: non_negative(e, "eps", "eps=1e-8"), default=1e-8)
 
     @property
-    def metric(self) -> Squares:
+    def metric(self) -> SquaresMetric:
         """One for each parameter."""
-        return Squares(self.decay, self.eps)
+        return SquaresMetric(self.decay, self.eps)
 
 
 class ScalarRMSProp(_AbstractRMSProp):
@@ -147,6 +147,6 @@ class ScalarRMSProp(_AbstractRMSProp):
     eps: Scalar = eqx.field(converter=lambda e: non_negative(e, "eps", "eps=1e-8"), default=1e-8)
 
     @property
-    def metric(self) -> Squares:
+    def metric(self) -> SquaresMetric:
         """One for all parameters."""
-        return Squares(self.decay, self.eps, one=True)
+        return SquaresMetric(self.decay, self.eps, one=True)

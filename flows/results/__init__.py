@@ -4,6 +4,7 @@ from .._errors import RESULTS as RESULTS
 from .._errors import code_names as code_names
 from ._citations import citation as citation
 from ._comparison import Comparison as Comparison
+from ._described import Ran as Ran
 from ._ensemble import Ensemble as Ensemble
 from ._ensemble_comparison import EnsembleComparison as EnsembleComparison
 from ._failure import raise_if_failed as raise_if_failed

@@ -16,6 +16,7 @@ from .._custom_types import Array, Float, Integer, Params
 from .._errors import RESULTS, code_names
 from ..vector_fields.methods import Cost
 from ._archive import Record, write
+from ._described import Ran
 from ._short_repr import short_repr
 from ._stored_trees import pack_tree, unpack_tree
 
@@ -57,8 +58,10 @@ class Trajectory(eqx.Module):
         result: How it ended, one of `flows.RESULTS`.
         cost: What it took: steps of the solver, products, and an estimate of the integration
             error; see `flows.Cost`.
-        settings: What was run, in words: the flow with its options, and what was left to it to
-            choose, as the ``curvature`` of the principal flow.
+        ran: What was run, by kind: the ``optimizer``; or the ``flow`` and its ``method``. After
+            loading their words, as in `settings`.
+        choices: What was left to the flow, and what it chose, in a word: the ``curvature`` of the
+            principal flow.
         stride: 1, or 2 for a flow that models every second step. At the others, everything here is
             one optimizer step from where the flow was before (but for the diagnostics, which are
             the flow's own).
@@ -90,7 +93,8 @@ class Trajectory(eqx.Module):
     last_step: Integer
     result: RESULTS
     cost: Cost
-    settings: dict[str, Label] = eqx.field(default_factory=dict)
+    ran: Mapping[str, Ran | Label] = eqx.field(default_factory=dict)
+    choices: dict[str, Label] = eqx.field(default_factory=dict)
     stride: int = eqx.field(static=True, default=1)
     reference: str = eqx.field(static=True, default="iterates")
 
@@ -103,6 +107,12 @@ class Trajectory(eqx.Module):
     def steps(self) -> int:
         """How many steps were asked for."""
         return self.ts.shape[-1] - 1
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What was run, in words: with their options the optimizer, or flow and method; choices."""
+        words = {kind: str(of) for kind, of in self.ran.items()}
+        return words | {name: str(word) for name, word in self.choices.items()}
 
     @property
     def successful(self) -> bool:
@@ -150,7 +160,8 @@ class Trajectory(eqx.Module):
             "reference": self.reference,
             "result": code,
             "diagnostics": list(self.diagnostics),
-            "settings": {name: str(word) for name, word in self.settings.items()},
+            "ran": {kind: self.settings[kind] for kind in self.ran},
+            "choices": {name: str(word) for name, word in self.choices.items()},
         }
         for name, values in self.diagnostics.items():
             arrays[f"{prefix}/diagnostics/{name}"] = np.asarray(values)
@@ -183,7 +194,8 @@ class Trajectory(eqx.Module):
         return cls(
             result=getattr(RESULTS, packed["result"]),
             cost=Cost(**costs),
-            settings=as_labels(packed["settings"]),
+            ran=as_labels(packed["ran"]),
+            choices=as_labels(packed["choices"]),
             stride=packed["stride"],
             reference=packed["reference"],
             **fields,

@@ -77,7 +77,7 @@ def top_eigenpairs(
     objective, moving = make_objective(loss, params, args)
     k = integer(k, 1, "k", f"k={min(5, size(moving))}", size(moving))
     _check_start(start, moving)
-    found = _find(objective, moving, k, start, _tolerance(rtol, moving))
+    found = _find(objective, moving, k, start, _tolerance(rtol, objective, moving))
     if throw and not is_traced(found.converged):
         _require(found)
     return found
@@ -120,7 +120,7 @@ def sharpness(
         J. Cohen, S. Kaur, Y. Li, J. Z. Kolter, A. Talwalkar (2021), arXiv:2103.00065.
     """
     objective, moving = make_objective(loss, params, args)
-    value, found = _sharpness(objective, moving, _tolerance(rtol, moving))
+    value, found = _sharpness(objective, moving, _tolerance(rtol, objective, moving))
     if not is_traced(found.converged):
         _require(found)
         return value
@@ -195,10 +195,12 @@ def _(primals: Any, tangents: Any) -> Any:
     )
 
 
-def _tolerance(rtol: Any, params: Params) -> Scalar:
+def _tolerance(rtol: Any, objective: Objective, params: Params) -> Scalar:
     dtype = real_dtype(params)
     if rtol is None:
-        rtol = float(jnp.finfo(dtype).eps) ** (2 / 3)
+        # A product by differences is known to two thirds of the digits, of which some are lost.
+        digits = 1 / 2 if objective.product == "difference" else 2 / 3
+        rtol = float(jnp.finfo(dtype).eps) ** digits
     if not is_traced(rtol) and not (isinstance(rtol, float) and 0 < rtol < 1):
         raise InvalidOptionError(
             f"rtol must be a number between 0 and 1, got {rtol!r}. Write for example rtol=1e-6."

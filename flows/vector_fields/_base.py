@@ -10,7 +10,7 @@ from .._custom_types import Array, At, Params, PyTree, VectorField
 from .._errors import RESULTS
 from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem
-from ..optimizers._description import Identity
+from ..optimizers._description import AbstractMetric, IdentityMetric
 from .methods import AbstractMethod, Diffrax
 
 
@@ -111,7 +111,8 @@ class AbstractFlow(eqx.Module):
     def optimizer_state(self, problem: Problem, at: At, y: PyTree[Any]) -> PyTree[Any]:
         """The optimizer's state at a state of the flow, to make a step of its own from there.
 
-        By default it begins there anew, which is right for optimizers without a memory.
+        By default it begins there anew, which is right for optimizers without a memory, of the
+        number of steps too.
         """
         return problem.optimizer.init(self.params(problem, at, y))
 
@@ -121,8 +122,9 @@ class AbstractFlow(eqx.Module):
         """Another flow, and its state, that may go on where this one cannot: one with more room.
 
         Asked, outside of transformations, when a window of steps ended before its time with the
-        result `why`; `at` and `y` are those before that window, which is then made once more. None,
-        for most: the run ends.
+        result `why`; `at` and `y` are those before that window, which is then made once more. It
+        must be another flow of the same method. None, for most: the run ends. Not asked in mode
+        ``"per_step"``, where a flow begins anew at every step.
         """
         del problem, at, y, why
         return None
@@ -161,12 +163,24 @@ def unless_one_of(
 
 def unless_descent(flow: AbstractFlow, optimizer: AbstractOptimizer) -> str | None:
     """The refusal of a flow that models gradient descent, under whatever name."""
-    described = optimizer.describe(jnp.asarray(0))
-    if (
-        described is not None
-        and described.plain
-        and isinstance(described.metric, Identity)
-        and not optimizer.stochastic
-    ):
-        return None
-    return unless_one_of(flow, optimizer, GradientDescent)
+    return unless_plain_descent(flow, optimizer, (IdentityMetric,), GradientDescent)
+
+
+def unless_plain_descent(
+    flow: AbstractFlow,
+    optimizer: AbstractOptimizer,
+    metrics: tuple[type[AbstractMetric], ...],
+    *kinds: type[AbstractOptimizer],
+) -> str | None:
+    """The same for descent in some metrics; the classes `kinds` are examples of it."""
+    described = optimizer.described()
+    kind = type(optimizer).__name__
+    if described is None or optimizer.stochastic or not isinstance(described.metric, metrics):
+        return unless_one_of(flow, optimizer, *kinds)
+    if not described.known:
+        return (
+            f"{flow.name} models descent without a memory or a decay, and of {kind} that cannot be "
+            "seen: its poles or decays are traced, or vary with the step. Let `describe` return "
+            "NumPy zeros for those that it has not."
+        )
+    return None if described.plain else unless_one_of(flow, optimizer, *kinds)

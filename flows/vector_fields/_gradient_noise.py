@@ -9,6 +9,7 @@ The covariance is never formed: a weighted sum of gradients is the gradient of a
 from collections.abc import Callable
 from typing import cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -24,8 +25,16 @@ from ._base import AbstractFlow, unless_one_of
 
 
 def sgd(problem: Problem) -> SGD:
-    """The optimizer, for the type checker."""
-    return cast(SGD, problem.optimizer)
+    """The optimizer; of a traced momentum it can be seen only while running that it is none."""
+    optimizer = cast(SGD, problem.optimizer)
+    if not is_traced(optimizer.momentum):
+        return optimizer
+    rate = eqx.error_if(
+        optimizer.learning_rate,
+        optimizer.momentum != 0,
+        "This flow models SGD without momentum. Use flows.SGD(learning_rate, ...) with momentum=0.",
+    )
+    return eqx.tree_at(lambda o: o.learning_rate, optimizer, rate)
 
 
 def unless_plain(flow: AbstractFlow, optimizer: AbstractOptimizer) -> str | None:

@@ -14,9 +14,9 @@ from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, RMSProp, ScalarRMSProp
-from ..optimizers._description import Identity
+from ..optimizers._description import AbstractMetric, IdentityMetric
 from ..optimizers._references import COHEN_2025
-from ._base import unless_one_of
+from ._base import unless_plain_descent
 from ._oscillation import Metric, Oscillation, mean_squares, oscillation
 from ._stepped import AbstractSteppedFlow
 
@@ -142,10 +142,13 @@ class CentralFlow(AbstractSteppedFlow):
 
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Other optimizers; and the modified drift for one whose drift it is not."""
-        described = optimizer.describe(jnp.asarray(0))
-        if described is None or not described.plain or optimizer.stochastic:
-            return unless_one_of(self, optimizer, GradientDescent, RMSProp, ScalarRMSProp)
-        if self.drift == "modified" and not isinstance(described.metric, Identity):
+        kinds = GradientDescent, RMSProp, ScalarRMSProp
+        refused = unless_plain_descent(self, optimizer, (AbstractMetric,), *kinds)
+        if refused:
+            return refused
+        described = optimizer.described()
+        assert described is not None
+        if self.drift == "modified" and not isinstance(described.metric, IdentityMetric):
             return (
                 'drift="modified" is the second-order drift of gradient descent, not of '
                 f"{type(optimizer).__name__}. Leave it out, or use flows.GradientDescent."

@@ -21,7 +21,8 @@ class GradientFlow(AbstractPointFlow):
     The state is the parameters. One evaluation costs one gradient.
 
     Raises:
-        IncompatibleFlowError: From the drivers, if the optimizer is not `GradientDescent`.
+        IncompatibleFlowError: From the drivers, if the optimizer is not gradient descent, as
+            `GradientDescent` is, or one that describes itself so.
 
     Example:
         On ``E(x) = x^2 / 2`` the flow is ``exp(-t)``, gradient descent ``(1 - h)^n``.

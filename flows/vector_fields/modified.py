@@ -52,7 +52,8 @@ class ModifiedFlow(AbstractPointFlow):
 
     Raises:
         InvalidOptionError: If ``order`` is not available.
-        IncompatibleFlowError: From the drivers, if the optimizer is not `GradientDescent`.
+        IncompatibleFlowError: From the drivers, if the optimizer is not gradient descent, as
+            `GradientDescent` is, or one that describes itself so.
 
     Example:
         On ``E(x) = x^2 / 2`` the flow is ``exp(-t (1 + h/2 + h^2/3 + ...))``.

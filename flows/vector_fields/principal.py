@@ -178,8 +178,14 @@ class PrincipalFlow(AbstractFlow):
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Other optimizers; and for a map that has no Hessian what needs one."""
         if not isinstance(optimizer, StepMap):
-            refused = unless_descent(self, optimizer)
-            return refused and unless_one_of(self, optimizer, GradientDescent, StepMap)
+            if unless_descent(self, optimizer):
+                return unless_one_of(self, optimizer, GradientDescent, StepMap)
+            if self.stride == 2 and optimizer.varies:
+                return (
+                    f"{self.name} stands for two equal steps, and those of "
+                    f"{type(optimizer).__name__} vary. Use another branch."
+                )
+            return None
         if self.correction is not None:
             return (
                 f"correction={self.correction!r} is a term of gradient descent's modified "

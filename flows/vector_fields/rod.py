@@ -67,7 +67,8 @@ class RodFlow(AbstractSteppedFlow):
 
     Raises:
         InvalidOptionError: If `substeps` is not such an integer.
-        IncompatibleFlowError: From the drivers, if the optimizer is not `GradientDescent`.
+        IncompatibleFlowError: From the drivers, if the optimizer is not gradient descent, as
+            `GradientDescent` is, or one that describes itself so.
 
     Example:
         On ``S x^2 / 2 - Q x^4 / 4`` with ``S h > 2`` descent has a two-cycle; the square of its

@@ -104,3 +104,19 @@ def test_per_step_begins_at_the_step_that_it_is():
     time = np.diff(run.iterates.ts)[:, None]
     exact = before / jnp.sqrt(1 + 2 * before**2 * time)
     assert_close(run.trajectories["ScheduledFlow"].params[1:], exact, rtol=1e-10)
+
+
+class Ending(ScheduledFlow):
+    """Says of itself that it cannot go on from step 4."""
+
+    def status(self, problem, at, y):
+        over = at.step >= 4
+        return flows.RESULTS.where(over, flows.RESULTS.flow_ended, flows.RESULTS.successful)
+
+
+@pytest.mark.parametrize("optimizer", [OPTIMIZER, flows.GradientDescent(0.1)])
+def test_a_solved_flow_is_asked_how_it_is(optimizer):
+    run = flows.solve(quartic, START, optimizer, Ending(), 10, throw=False)
+    assert run.result == flows.RESULTS.flow_ended
+    assert int(run.last_step) == 3
+    assert np.isnan(run.loss[4:]).all()

@@ -94,3 +94,14 @@ def test_under_a_transformation_nothing_grows():
         return flows.solve(ARGUMENTS[0], x, ARGUMENTS[2], Roomy(2), 8, throw=False).last_step
 
     assert int(jax.jit(last)(jnp.zeros(2))) == 2
+
+
+class Stubborn(Roomy):
+    def enlarged(self, problem, at, y, why):
+        return (self if self.most == 1 else flows.GradientFlow()), y
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_what_is_no_other_flow_of_the_kind(most):
+    with pytest.raises(flows.IncompatibleFlowError, match="Return another flow that is"):
+        flows.solve(*ARGUMENTS, Stubborn(2, most), 8)

@@ -182,7 +182,7 @@ def test_saved_and_loaded(tmp_path):
     run = flows.compare(parabola, START, OPTIMIZER, BallFlow(), STEPS)
     again = flows.load(run.save(tmp_path / "run"))
     assert_close(again.trajectories["BallFlow"].params, run.trajectories["BallFlow"].params)
-    assert dict(again.settings)["optimizer options"] == "HeavyBall(learning_rate=0.1, momentum=0.6)"
+    assert again.iterates.settings["optimizer"] == "HeavyBall(learning_rate=0.1, momentum=0.6)"
 
 
 def test_others_do_not_take_it_for_what_it_is_not():

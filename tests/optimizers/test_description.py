@@ -127,3 +127,76 @@ def test_flows_ask_what_an_optimizer_is_and_not_its_class():
     ours = flows.compare(loss, jnp.ones(2), flows.GradientDescent(0.1), models, 3)
     for name in names:
         np.testing.assert_allclose(own.errors[name], ours.errors[name], rtol=1e-9, atol=1e-15)
+
+
+class Scheduled(flows.AbstractOptimizer):
+    """Descent whose rate, or decay, is another one from step 2 on."""
+
+    late_rate: float = 0.2
+    late_decay: float | None = None
+
+    @property
+    def varies(self):
+        return True
+
+    def describe(self, n):
+        decay = 0.0 if self.late_decay is None else jnp.where(n < 2, 0.0, self.late_decay)
+        rate = jnp.where(n < 2, 0.4, self.late_rate)
+        return flows.Description(rate[None], np.zeros(1), decay=decay)
+
+    def init(self, params):
+        return params, jnp.asarray(0)
+
+    def step(self, objective, state, gradient=None):
+        params, n = state
+        described = self.describe(n)
+        moved = (1 - described.decay) * params - described.weights[0] * objective.gradient(params)
+        return moved, n + 1
+
+    def params(self, state):
+        return state[0]
+
+
+def test_what_begins_later_is_not_overlooked():
+    """Rates may vary; a decay that is 0 at first may not, nor may a flow of two equal steps."""
+    bowl, start = lambda x: jnp.sum(x**2) / 2, jnp.ones(1)
+    run = flows.compare(bowl, start, Scheduled(), flows.PrincipalFlow(), 6)
+    assert float(run.errors["PrincipalFlow"].max()) < 1e-10
+    with pytest.raises(flows.IncompatibleFlowError, match="stands for two equal steps"):
+        flows.compare(bowl, start, Scheduled(), flows.PrincipalFlow("real"), 6)
+    for flow in (flows.GradientFlow(), flows.CentralFlow()):
+        with pytest.raises(flows.IncompatibleFlowError, match="decays are traced, or vary with"):
+            flows.compare(bowl, start, Scheduled(late_decay=0.5), flow, 6)
+
+
+def test_a_step_that_takes_no_time_has_no_velocity():
+    with pytest.raises(flows.InvalidLearningRateError, match="the first step takes no time"):
+        flows.vector_field(jnp.sum, jnp.ones(1), Still(), flows.GradientFlow())
+
+
+class Still(Scheduled):
+    def describe(self, n):
+        return flows.Description.of_descent(jnp.where(n < 1, 0.0, 0.1))
+
+
+def test_what_is_no_description():
+    for weights, poles in ((0.1, 0.9), ([0.1], [0.9, 0.5])):
+        with pytest.raises(flows.InvalidOptionError, match="must be as many numbers each"):
+            flows.Description(weights, poles)  # pyright: ignore[reportArgumentType]
+    assert float(flows.Description([0.1], [0.9]).gain(1)) == pytest.approx(1)  # pyright: ignore[reportArgumentType]
+    assert float(flows.Description.of_descent(0.1).edge) == pytest.approx(20)
+
+
+def test_a_momentum_that_is_traced_is_seen_while_running():
+    """Where nothing can be refused before."""
+    loss, flow = lambda x: jnp.sum(x**2) / 2, flows.StochasticModifiedFlow(1)
+
+    @jax.jit
+    def end(momentum):
+        optimizer = flows.SGD(0.1, noise=1e-8, momentum=momentum)
+        run = flows.solve(loss, jnp.ones(2), optimizer, flow, 2, key=jax.random.key(0), throw=False)
+        return run.final_params
+
+    np.testing.assert_allclose(end(0.0), np.exp(-0.2), rtol=1e-3)
+    with pytest.raises(Exception, match="This flow models SGD without momentum"):
+        jax.block_until_ready(end(0.9))

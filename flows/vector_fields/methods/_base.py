@@ -142,7 +142,7 @@ def step_by_step(
 
         def made() -> Any:
             after, handed_on, how, took = move(steps.first + place, y, memory)
-            return select(how == RESULTS.successful, after, _lost(after)), handed_on, how, took
+            return select(how == RESULTS.successful, after, lost(after)), handed_on, how, took
 
         y, memory, status, took = jax.lax.cond(due, made, lambda: (y, memory, status, none))
         return y, memory, status, cost + took
@@ -155,13 +155,13 @@ def step_by_step(
             carry, _ = jax.lax.scan(lambda carry, place: (make(carry, place), None), carry, places)
         return carry, carry[0]
 
-    y = select(status == RESULTS.successful, y, _lost(y))
+    y = select(status == RESULTS.successful, y, lost(y))
     carry, ys = jax.lax.scan(to_mark, (y, memory, status, none), jnp.arange(steps.length))
     _, memory, status, cost = carry
     return Leg(ys, memory, status, cost)
 
 
-def _lost(y: PyTree[Any]) -> PyTree[Any]:
+def lost(y: PyTree[Any]) -> PyTree[Any]:
     """Not a number in the place of a state's numbers."""
     return jtu.tree_map(
         lambda x: jnp.full_like(x, jnp.nan) if jnp.issubdtype(x.dtype, jnp.inexact) else x, y

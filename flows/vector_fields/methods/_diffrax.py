@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from ..._checks import is_traced
 from ..._custom_types import Array, At, Integer, Params, PyTree, Scalar
 from ..._errors import RESULTS, InvalidOptionError, InvalidSolverError
-from ..._vectors import norm, real_dtype, size
+from ..._vectors import norm, real_dtype, select, size
 from ...optimizers import Problem
-from ._base import AbstractMethod, Advanced, Leg, SolverOptions, Steps, step_by_step
+from ._base import AbstractMethod, Advanced, Leg, SolverOptions, Steps, lost, step_by_step
 from ._cost import Cost
 from ._step_size import SpeedController, root_mean_square
 
@@ -193,10 +193,12 @@ class Diffrax(AbstractMethod):
             mean_dt = ts[-1] / jnp.maximum(accepted, 1).astype(dt.dtype)
             next_dt = jnp.where(accepted > 0, mean_dt, dt)
         stuck = solution.result == dfx.RESULTS.dt_min_reached
+        status = RESULTS.where(stuck, RESULTS.flow_ended, RESULTS.promote(solution.result))
+        ys, status = _judged(flow, problem, first, marks, solution.ys, status)
         return Leg(
-            solution.ys,
+            ys,
             next_dt,
-            RESULTS.where(stuck, RESULTS.flow_ended, RESULTS.promote(solution.result)),
+            status,
             Cost(tried, accepted, rejected, jnp.zeros((), int), error),
         )
 
@@ -213,6 +215,25 @@ class Diffrax(AbstractMethod):
             atol=tolerance * jax.lax.stop_gradient(root_mean_square(y)),
             by_parts=by_parts,
         )
+
+
+def _judged(
+    flow: Advanced, problem: Problem, first: Integer, marks: Array, ys: PyTree[Array], how: RESULTS
+) -> tuple[PyTree[Array], RESULTS]:
+    """The states, lost from the first on at which the flow itself says that it cannot go on."""
+
+    def status(of: tuple[Integer, PyTree[Array]]) -> RESULTS:
+        mark, y = of
+        return flow.status(problem, At(first + mark, jnp.zeros((), real_dtype(y))), y)
+
+    if status((marks[0], jax.tree.map(lambda leaf: leaf[0], ys))) is RESULTS.successful:
+        return ys, how  # a flow that has nothing to say, as most
+    said = jax.lax.map(status, (marks, ys))
+    well = jnp.cumprod((said == RESULTS.successful).astype(int)).astype(bool)
+    place = jnp.argmin(well)
+    why = jax.tree.map(lambda leaf: leaf[place], said)
+    ys = jax.vmap(lambda good, y: select(good, y, lost(y)))(well, ys)
+    return ys, RESULTS.where(well[-1], how, why)
 
 
 def _field(t, y, args):
