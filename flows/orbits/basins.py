@@ -147,8 +147,9 @@ def basin_shares(
         args: Data for the loss.
         minima: Points by name; others are found.
         regions: Functions from the parameters to True or False, by name.
-        radius: How close to a point counts as at it, in units of the parameters, times its norm
-            where that is more than 1. By default 100 times the tolerance.
+        radius: How close to a point counts as at it, in units of the parameters. By default 100
+            times the tolerance; and 32 times the rounding unit times the norm of the point where
+            that is more.
         transient: Steps before anything is measured.
         steps: Steps over which the Lyapunov exponent is measured, a multiple of 16 (rounded up).
         max_period: The longest period that is looked for.

@@ -17,7 +17,7 @@ from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, make_problem
 from ..results import short_repr
 from ._follow import Walker, first_tangent, settle
-from ._newton import newton
+from ._newton import newton, rounding_at
 from ._options import positive
 from ._periodic import DENSE_LIMIT, CycleEquations, closeness, least_period, multipliers
 
@@ -147,9 +147,9 @@ def find_cycle(
         period: ``p``, a Python integer > 0.
         args: Data for the loss.
         transient: Steps of the optimizer before the search: they find a stable cycle by themselves.
-        tolerance: Below which residual it counts as found, in units of the parameters, times the
-            norm of the points where that is more than 1. By default the 3/4th power of the
-            rounding unit: 1.8e-12 in float64, 6.4e-6 in float32.
+        tolerance: Below which residual it counts as found, in units of the parameters. By default
+            the 3/4th power of the rounding unit: 1.8e-12 in float64, 6.4e-6 in float32; and 32
+            times that unit times the norm of the points where that is more.
         max_steps: The most steps of Newton's method.
         k: How many multipliers beyond 512 numbers of state.
 
@@ -204,8 +204,8 @@ def _find(problem, params, transient, tolerance, max_steps, period, k) -> Cycle:
     point, rest = eqx.partition(state, eqx.is_inexact_array)
     equations = CycleEquations(problem, rest, period)
     points = equations.orbit(point)
-    scale = jnp.maximum(norm(point), jnp.ones_like(tolerance))
-    found = newton(equations.residual, equations.increment, points, tolerance * scale, max_steps)
+    least = jnp.maximum(tolerance, rounding_at(norm(points)))
+    found = newton(equations.residual, equations.increment, points, least, max_steps)
     n = size(point)
     values, errors = multipliers(equations, found.point, n if n <= DENSE_LIMIT else min(k, n))
     states = eqx.combine(found.point, _repeated(rest, period))
