@@ -1,5 +1,6 @@
 """Cycles of an optimizer, stable or not, by Newton's method."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -33,7 +34,8 @@ class Cycle(eqx.Module):
     Attributes:
         points: The points in their order, a tree like the parameters with a leading axis `period`.
         multipliers: ``mu_i``, complex, by decreasing modulus: all of them up to 512 numbers of
-            state, beyond that the largest few.
+            state, beyond that the largest few. NaN where the derivative of the step is not finite;
+            the cycle is then neither `stable` nor `neutral`, and `print` says why.
         multiplier_residuals: A bound on ``|M v - mu v|`` for the unit vector of each; 0 where all
             were computed at once.
         residual: By how much the steps miss the next points: a norm, in units of the parameters.
@@ -105,14 +107,21 @@ class Cycle(eqx.Module):
                 f"{float(self.residual):.1e} after {int(self.newton_steps)} Newton steps. Start "
                 "closer, or pass transient=1000 for a stable one."
             )
-        kind = "stable" if bool(self.stable) else "neutral" if bool(self.neutral) else "unstable"
         least = self.minimal_period
         name = "fixed point" if least == 1 else f"{least}-cycle"
         asked, over = "", ""
         if least != self.period:
             asked = f", found where period {self.period} was sought"
             over = f" over {self.period} steps"
-        return f"{kind} {name}{asked}, largest |multiplier|{over} {float(self._largest):.4g}"
+        largest = float(self._largest)
+        if math.isnan(largest):
+            return (
+                f"{name}{asked}, but whether it is stable cannot be told: the derivative of the "
+                "step is not a finite number there. Look at jax.hessian(loss)(point); where a "
+                "derivative divides 0 by 0, use jnp.where on both sides of the division."
+            )
+        kind = "stable" if bool(self.stable) else "neutral" if bool(self.neutral) else "unstable"
+        return f"{kind} {name}{asked}, largest |multiplier|{over} {largest:.4g}"
 
 
 def find_cycle(

@@ -98,6 +98,8 @@ class Limit(eqx.Module):
     def __str__(self) -> str:
         self._require_single()
         code, exponent = int(self.kind_codes), f"Lyapunov exponent {float(self.lyapunov):.3g}"
+        if np.isnan(self.lyapunov):  # only the Hessian is not finite: the iterates are
+            exponent = "no Lyapunov exponent"
         if code == PERIODIC:
             return f"periodic with period {self.period}, {exponent}"
         if code == CHAOTIC:
