@@ -360,6 +360,7 @@ def test_the_whole_table_of_noise_against_the_step(h, steps):
         ({"minima": {"0": [0.0, 1.0]}}, flows.InvalidOptionError, "minimum '0' has 2 numbers"),
         ({"regions": {"a": 3.0}}, flows.InvalidOptionError, "regions must be a dictionary from"),
         ({"regions": {"a": lambda x: x}}, flows.InvalidOptionError, "'a' must return one True or"),
+        ({"regions": {"a": lambda x: None}}, flows.InvalidOptionError, "False, got a NoneType"),
         ({"radius": -1.0}, flows.InvalidOptionError, "radius must be one positive number"),
         ({"chunk": 1.5}, flows.InvalidOptionError, "chunk must be an integer >= 1, got 1.5"),
         ({"optimizer": 0.1}, flows.InvalidOptimizerError, "must be one of this library's"),
