@@ -1,5 +1,6 @@
 """Bad input, found before anything is traced: each check raises a typed error with its remedy."""
 
+import dataclasses
 import inspect
 import math
 import operator
@@ -19,6 +20,16 @@ from ._errors import (
     InvalidOptionError,
     InvalidParametersError,
     InvalidStepsError,
+)
+
+# How leaves of other libraries give their numbers.
+_WAYS = (
+    ("to_numpy", "Pass its numbers, {leaf}.to_numpy(), or a dict of its columns."),
+    (
+        "toarray",
+        "Pass {leaf}.toarray(), or jax.experimental.sparse.BCOO.from_scipy_sparse({leaf}).",
+    ),
+    ("__array__", "Pass numpy.asarray({leaf})."),
 )
 
 
@@ -163,7 +174,11 @@ def split_params(params: Params, *, finite: bool = True) -> tuple[PyTree[Any], P
     """
     is_module = lambda node: isinstance(node, eqx.Module)  # noqa: E731
     arrays = jtu.tree_map(_numbers_to_arrays, params, is_leaf=is_module)
-    arrays = jtu.tree_map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arrays)
+    for path, leaf in jtu.tree_leaves_with_path(arrays):
+        refused = _why_refused("params" + jtu.keystr(path), leaf)
+        if refused is not None:
+            raise InvalidParametersError(refused)
+    arrays = jtu.tree_map(lambda leaf: _to_jax(leaf, np.ndarray), arrays)
     moving, resting = eqx.partition(arrays, eqx.is_array)
     leaves = jtu.tree_leaves_with_path(moving)
     if not leaves:
@@ -186,7 +201,8 @@ def split_params(params: Params, *, finite: bool = True) -> tuple[PyTree[Any], P
 
 def _numbers_to_arrays(leaf: Any) -> Any:
     """Outside modules a Python number is a parameter, so that `params=2.5` means what it says."""
-    if isinstance(leaf, bool | int | float | complex | np.generic):
+    number = isinstance(leaf, bool | int | float | complex | np.generic)
+    if number and _why_refused("", leaf) is None and not isinstance(leaf, str | bytes):
         return jnp.asarray(leaf, dtype=jnp.asarray(leaf).dtype)
     return leaf
 
@@ -217,14 +233,72 @@ def data(args: PyTree[Any]) -> PyTree[Any]:
     """NumPy arrays and Python floats of `args` as JAX arrays, so that new values compile nothing.
 
     Integers, strings and functions stay as they are: a loss may use them for shapes and choices.
+
+    Raises:
+        InvalidOptionError: naming a leaf that is none of these, and the remedy.
     """
 
-    def convert(leaf: Any) -> Any:
-        if isinstance(leaf, float | complex | np.ndarray | np.generic):
-            return jnp.asarray(leaf)
-        return leaf
+    def convert(path: Any, leaf: Any) -> Any:
+        refused = _why_refused("args" + jtu.keystr(path), leaf)
+        if refused is not None:
+            raise InvalidOptionError(refused)
+        return _to_jax(leaf, float | complex | np.ndarray | np.generic)
 
-    return jtu.tree_map(convert, args)
+    return jtu.tree_map_with_path(convert, args)
+
+
+def _to_jax(leaf: Any, kinds: Any) -> Any:
+    """Of these kinds a JAX array; a string of NumPy as one of Python, which rests."""
+    if isinstance(leaf, np.str_ | np.bytes_):
+        return leaf.item()
+    return jnp.asarray(leaf) if isinstance(leaf, kinds) else leaf
+
+
+def _why_refused(name: str, leaf: Any) -> str | None:
+    """Why a leaf can be neither computed with nor left to rest, with its remedy; None if it can.
+
+    What rests is part of the compiled program, which is found again by hash and equality.
+    """
+    if isinstance(leaf, jax.Array | str | bytes):
+        return None
+    if isinstance(leaf, np.ma.MaskedArray):
+        return f"leaf {name} is a masked array, whose mask would be lost. Pass {name}.filled(0)."
+    if isinstance(leaf, np.ndarray | np.generic):
+        if jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool:
+            return None
+        return (
+            f"leaf {name} is an array of dtype {leaf.dtype}, and JAX computes with numbers only. "
+            f"Turn it into numbers (numpy.unique({name}, return_inverse=True)[1] numbers the "
+            f"labels), or pass it as a tuple: tuple({name}.tolist())."
+        )
+    if not hasattr(leaf, "__array__") and _hashable(leaf):
+        return None
+    return f"leaf {name} is a {type(leaf).__module__}.{type(leaf).__qualname__}, " + (
+        f"neither an array nor a container that JAX knows. {_remedy(name, leaf)}"
+    )
+
+
+def _remedy(name: str, leaf: Any) -> str:
+    for method, remedy in _WAYS:
+        if hasattr(leaf, method):
+            return remedy.format(leaf=name)
+    kind = type(leaf).__name__
+    if dataclasses.is_dataclass(leaf):
+        return (
+            f"Register the class once with jax.tree_util.register_dataclass({kind}), make it an "
+            f"equinox.Module, or pass a dict: vars({name})."
+        )
+    if isinstance(leaf, set):
+        return f"Pass its elements in an order, for example tuple(sorted({name}))."
+    return f"Pass a dict, list or tuple of arrays, for example vars({name})."
+
+
+def _hashable(leaf: Any) -> bool:
+    try:
+        hash(leaf)
+    except TypeError:
+        return False
+    return True
 
 
 def loss_signature(loss: Loss, args: PyTree[Any]) -> None:

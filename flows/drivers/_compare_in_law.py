@@ -70,8 +70,8 @@ def compare_in_law(
         key: What all random numbers come from, ``jax.random.key(0)`` for example. A path does not
             depend on `chunk` and `every`.
         paths: How many of the optimizer, and of each flow.
-        observe: A function from the parameters to a number, or an array of them; by default the
-            loss, and the parameters if there are no more than 16.
+        observe: A function from the parameters to a number, or an array or list of them; by
+            default the loss, and the parameters if there are no more than 16.
         every: Observe every so many steps, and the last; by default at most 100 times.
         chunk: How many paths at a time; by default what fits into 64 MiB.
         solver: Any diffrax solver for the stochastic flows, by default ``ShARK()``; they go in
@@ -173,12 +173,7 @@ def _observables(problem: Problem, params: Params, observe: Any) -> tuple[tuple[
             f"observe must be a function of the parameters, got {observe!r}. "
             "Write for example observe=lambda params: params[0]."
         )
-    shape = eqx.filter_eval_shape(lambda p: jnp.asarray(observe(problem.whole(p))), params)
-    if shape.ndim > 1 or not jnp.issubdtype(shape.dtype, jnp.floating):
-        raise InvalidOptionError(
-            f"observe must return real numbers, one or a list of them; got shape {shape.shape}, "
-            f"{shape.dtype}. Write for example observe=lambda params: params[0]."
-        )
+    shape = eqx.filter_eval_shape(lambda p: _real_numbers(observe(problem.whole(p))), params)
     stem = getattr(observe, "__name__", "observed")
     stem = "observed" if stem == "<lambda>" else stem
     names = [stem] if shape.ndim == 0 else [f"{stem}[{i}]" for i in range(shape.shape[0])]
@@ -199,7 +194,39 @@ class _Observed(eqx.Module):
     function: Callable[[Params], Any] = eqx.field(static=True)
 
     def __call__(self, problem: Problem, params: Params) -> Array:
-        return jnp.atleast_1d(jnp.asarray(self.function(problem.whole(params))))
+        return jnp.atleast_1d(_real_numbers(self.function(problem.whole(params))))
+
+
+def _real_numbers(seen: Any) -> Array:
+    """What was observed as an array, of a list with the widest of its dtypes; or an error."""
+    parts = seen if isinstance(seen, list | tuple) else [seen]
+    refused = _why_not_real(seen, parts)
+    if refused is not None:
+        raise InvalidOptionError(
+            f"observe must return real numbers, one or a list of them; got {refused}. "
+            "Write for example observe=lambda params: params[0]."
+        )
+    if seen is not parts:
+        return jnp.asarray(seen)
+    dtype = np.result_type(*(jnp.asarray(part).dtype for part in parts))
+    return jnp.stack([jnp.asarray(part).astype(dtype) for part in parts])
+
+
+def _why_not_real(seen: Any, parts: Sequence[Any]) -> str | None:
+    kind = type(seen).__name__
+    numbers = (int, float, complex, np.ndarray, np.generic, jax.Array)
+    if not all(isinstance(part, numbers) for part in parts):
+        return f"a {kind}" if seen is not parts else f"a {kind} with something else in it"
+    arrays = [jnp.asarray(part) for part in parts]
+    if not sum(array.size for array in arrays):
+        return "none at all"
+    if seen is parts and any(array.ndim for array in arrays):
+        return f"a {kind} of shapes {[array.shape for array in arrays]}: use jnp.concatenate"
+    if arrays[0].ndim > 1 or not any(jnp.issubdtype(a.dtype, jnp.floating) for a in arrays):
+        return f"shape {arrays[0].shape}, {arrays[0].dtype}"
+    if any(jnp.iscomplexobj(array) for array in arrays):
+        return f"a {kind} with a complex number in it"
+    return None
 
 
 @eqx.filter_jit

@@ -7,6 +7,7 @@ import numpy as np
 
 from .._custom_types import Array, Flag, Integer, Scalar
 from ._follow import BLOCKS, Followed
+from ._newton import ROUNDINGS, rounding_at
 
 KINDS = ("converged", "periodic", "chaotic", "diverged", "undecided")
 CONVERGED, PERIODIC, CHAOTIC, DIVERGED, UNDECIDED = range(len(KINDS))
@@ -19,8 +20,13 @@ REASONS = (
     "pass more steps and a larger transient",
     "the derivative of the step is not finite everywhere on the orbit, so there is no Lyapunov "
     "exponent: the loss has a kink there",
+    "the numbers are too coarse there: so far from the origin rounding is more than the tolerance, "
+    "and may close an orbit that is open, or keep one open that closes. Measure the parameters "
+    "from a point nearby, or use float64",
+    "it repeats, though neighbouring orbits separate from it: it stands on an unstable cycle, or "
+    "rounding has closed a chaotic orbit. Start elsewhere, or use float64",
 )
-_ON_ITS_WAY, _ATTRACTED, _NEAR_ZERO, _NO_EXPONENT = 1, 2, 3, 4
+_ON_ITS_WAY, _ATTRACTED, _NEAR_ZERO, _NO_EXPONENT, _TOO_COARSE, _UNSTABLE = 1, 2, 3, 4, 5, 6
 
 # Distances below this part of the tolerance count as none, if they stay below it.
 _ROUNDING = 1e-3
@@ -41,22 +47,36 @@ class Decision(NamedTuple):
 
 def decide(seen: Followed, block: Array, tolerance: Scalar, max_period: int) -> Decision:
     """Name the kind of an orbit."""
-    repeats, period = _period(seen, tolerance, max_period)
+    rounding = rounding_at(seen.scale)
+    too_coarse = rounding > tolerance
+    repeats, period, furthest = _period(seen, tolerance, max_period)
     mean, error = _mean_and_error(seen.block_means)
     steps = (jnp.maximum(block, 2) * (BLOCKS - 1)).astype(mean.dtype)
     # Tangents that grow like a power of the time, as where orbits only shear, reach log(n) / n.
     noise = jnp.maximum(_STANDARD_ERRORS * error, 3 * jnp.log(steps) / steps)
     straight = seen.distances[-1] >= _STRAIGHT * jnp.sum(seen.lengths)
+    apart = (mean > noise) & (mean < jnp.inf)
 
-    kind = jnp.where(mean > noise, CHAOTIC, UNDECIDED)
-    reason = jnp.where(mean < -noise, _ATTRACTED, _NEAR_ZERO)
+    kind = jnp.where(apart, CHAOTIC, UNDECIDED)
+    attracted = jnp.where(too_coarse, _TOO_COARSE, _ATTRACTED)
+    reason = jnp.where(mean < -noise, attracted, _NEAR_ZERO)
     reason = jnp.where(jnp.isnan(mean) | (mean == jnp.inf), _NO_EXPONENT, reason)
-    kind = jnp.where(mean == jnp.inf, UNDECIDED, kind)
     kind, reason = (
         jnp.where(straight, UNDECIDED, kind),
         jnp.where(straight, _ON_ITS_WAY, reason),
     )
-    kind = jnp.where(repeats, jnp.where(period == 1, CONVERGED, PERIODIC), kind)
+
+    # Chaos comes close to where it was, but not again and again, unless rounding closes it. At an
+    # unstable point, though, an orbit may well arrive: on the line that leads to it, or at once.
+    firmly = furthest <= jnp.maximum(tolerance, rounding)
+    at_rest = (period == 1) & (straight | (furthest <= _still(seen, tolerance)))
+    once_only = apart & (~firmly | ((period == 1) & ~at_rest))
+    by_rounding = furthest <= _jitter(seen, mean)
+    doubtful = jnp.where(apart, (period > 1) | too_coarse, too_coarse & ~by_rounding)
+    named = jnp.where(period == 1, CONVERGED, PERIODIC)
+    named = jnp.where(once_only, CHAOTIC, jnp.where(doubtful, UNDECIDED, named))
+    kind = jnp.where(repeats, named, kind)
+    reason = jnp.where(repeats, jnp.where(too_coarse, _TOO_COARSE, _UNSTABLE), reason)
     kind = jnp.where(seen.walker.alive, kind, DIVERGED)
 
     settled = (kind == CONVERGED) | (kind == PERIODIC)
@@ -89,24 +109,34 @@ def _over_period(growths: Array, period: Integer) -> tuple[Scalar, Flag]:
     return second, same | (second == -jnp.inf)
 
 
-def _period(seen: Followed, tolerance: Scalar, max_period: int) -> tuple[Flag, Integer]:
-    """Whether the orbit comes back to where it was, and after how many steps first.
+def _period(seen: Followed, tolerance: Scalar, max_period: int) -> tuple[Flag, Integer, Scalar]:
+    """Whether and after how many steps it first comes back, and the furthest of all such returns.
 
     If the distance from a cycle shrinks by the factor ``m`` in a period, the orbit is
     ``d_p / |1 - m|`` from it, and ``|1 - m| >= 2 - |1 + m| = 2 - d_2p / d_p``.
     """
     d = seen.distances
     once, twice = d[:max_period], d[1::2]
-    reach = tolerance * seen.scale
+    reach = jnp.maximum(tolerance, rounding_at(seen.scale))
     close = (2 * once > twice) & (once**2 <= reach * (2 * once - twice))
     # Rounding has no rate: there, every return in sight must be as close.
     steps = np.arange(1, 2 * max_period + 1)
     multiples = steps[None, :] % steps[:max_period, None] == 0
     furthest = jnp.max(jnp.where(multiples, d[None, :], 0), axis=1)
-    eps = jnp.finfo(d.dtype).eps
-    still = furthest <= jnp.maximum(_ROUNDING * reach, 32 * eps * seen.scale)
-    found = close | still
-    return jnp.any(found), jnp.argmax(found) + 1
+    found = close | (furthest <= _still(seen, tolerance))
+    first = jnp.argmax(found)
+    return jnp.any(found), first + 1, furthest[first]
+
+
+def _jitter(seen: Followed, exponent: Scalar) -> Scalar:
+    """How far apart rounding alone keeps returns: half a unit a step, which the steps contract."""
+    contraction = jnp.minimum(jnp.exp(exponent), 1 - 1 / ROUNDINGS)
+    return jnp.finfo(seen.scale.dtype).eps * seen.scale / (1 - contraction)
+
+
+def _still(seen: Followed, tolerance: Scalar) -> Scalar:
+    """The distance below which an orbit counts as held by rounding."""
+    return jnp.maximum(_ROUNDING * tolerance, rounding_at(seen.scale))
 
 
 def _mean_and_error(block_means: Array) -> tuple[Scalar, Scalar]:

@@ -12,6 +12,8 @@ from .._vectors import add_scaled, norm
 
 # Newton's direction lowers the residual if the step is short enough; below this one gives up.
 _MOST_HALVINGS = 12
+# So many units of rounding a step may miss by, though nothing else is wrong.
+ROUNDINGS = 32
 
 
 class Solved(NamedTuple):
@@ -21,6 +23,14 @@ class Solved(NamedTuple):
     residual: Scalar
     converged: Flag
     steps: Integer
+
+
+def rounding_at(scale: Scalar) -> Scalar:
+    """The least distance that can be asked for at points of this norm: however far they are.
+
+    Nothing else grows with the distance from the origin: a loss that is moved has the same orbits.
+    """
+    return ROUNDINGS * jnp.finfo(scale.dtype).eps * jnp.maximum(scale, jnp.ones_like(scale))
 
 
 def newton(

@@ -14,6 +14,8 @@ from .._errors import InvalidLearningRateError, InvalidOptimizerError, InvalidOp
 from .._vectors import norm
 from ..optimizers import AbstractOptimizer
 
+_NUMBERS = (bool, int, float, complex, np.ndarray, np.generic, jax.Array)
+
 
 def positive(value: Any, default: float | Array, name: str, dtype: Any) -> Scalar:
     """One positive number (infinity is one), the default for None, or an `InvalidOptionError`."""
@@ -36,6 +38,18 @@ def real_number(value: Any, name: str, dtype: Any) -> Scalar:
             f"{name} must be one real number, got {value!r}. Write for example {name}=-1.0."
         )
     return array.astype(dtype)
+
+
+def observed(value: Any) -> Array | None:
+    """What a user's function returned as an array, or None where it is no number."""
+    return jnp.asarray(value) if isinstance(value, _NUMBERS) else None
+
+
+def described(value: Any, array: Array | None) -> str:
+    """The same in words, for a message."""
+    if array is None:
+        return f"a {type(value).__name__}"
+    return f"dtype {array.dtype} and shape {array.shape}"
 
 
 def _number(value: Any) -> Array | None:

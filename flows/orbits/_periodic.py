@@ -151,10 +151,11 @@ def divisors(period: int) -> np.ndarray:
 def closeness(points: PyTree) -> Scalar:
     """How close two points of a cycle count as one.
 
-    Next to a bifurcation two solutions are that close, and Newton's method that inexact.
+    Next to a bifurcation two solutions are that close, and Newton's method that inexact: by a power
+    of the rounding at the points. That of a cycle far from the origin is coarser, its width is not.
     """
     flat = ravel(points)
-    return jnp.finfo(flat.dtype).eps ** 0.375 * jnp.maximum(jnp.max(jnp.abs(flat)), 1)
+    return (jnp.finfo(flat.dtype).eps * jnp.maximum(jnp.max(jnp.abs(flat)), 1)) ** 0.375
 
 
 def least_period(points: PyTree, reach: Scalar, period: int) -> Array:

@@ -11,6 +11,7 @@ from .._checks import split_params
 from .._custom_types import Params, PyTree
 from .._errors import InvalidOptionError
 from .._vectors import ravel
+from ._newton import ROUNDINGS
 
 # So many points found by themselves get a name of their own, those that most orbits reached.
 MOST_NAMED = 8
@@ -70,20 +71,31 @@ def name_points(points: np.ndarray, known: dict[str, np.ndarray], radius: float)
         clusters.append(members)
         left &= ~members
     clusters.sort(key=np.sum, reverse=True)
-    for i, members in enumerate(clusters[:MOST_NAMED]):
-        names[members] = f"to {_shown(points[members].mean(axis=0), i)}"
+    shown = _all_shown([points[members].mean(axis=0) for members in clusters[:MOST_NAMED]])
+    for members, name in zip(clusters[:MOST_NAMED], shown, strict=True):
+        names[members] = f"to {name}"
     names[names == ""] = _ELSEWHERE
     return names
 
 
 def _near(points: np.ndarray, middle: np.ndarray, radius: float) -> np.ndarray:
-    reach = radius * max(1.0, float(np.linalg.norm(middle)))
+    reach = max(radius, ROUNDINGS * np.finfo(points.dtype).eps * float(np.linalg.norm(middle)))
     return np.linalg.norm(points - middle, axis=1) <= reach
 
 
-def _shown(point: np.ndarray, index: int) -> str:
+def _all_shown(points: list[np.ndarray]) -> list[str]:
+    """Words for all of them; far from the origin it takes more digits to tell two apart."""
+    shown = []
+    for digits in (5, 9, 13, 17):
+        shown = [_shown(point, i, digits) for i, point in enumerate(points)]
+        if len(set(shown)) == len(shown):
+            break
+    return shown
+
+
+def _shown(point: np.ndarray, index: int, digits: int) -> str:
     # Rounding leaves a minimum at 0 at 1e-17, and at -1e-17.
-    rounded = [f"{x:.5g}" for x in np.where(np.abs(point) < 1e-7, 0.0, point)]
+    rounded = [f"{x:.{digits}g}" for x in np.where(np.abs(point) < 1e-7, 0.0, point)]
     if point.size == 1:
         return rounded[0]
     if point.size <= 4:

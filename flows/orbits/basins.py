@@ -19,7 +19,7 @@ from ..optimizers import AbstractOptimizer, make_problem
 from ..results import short_repr
 from ._decide import CHAOTIC, CONVERGED, DIVERGED, PERIODIC, UNDECIDED
 from ._follow import follow
-from ._options import bound_of, positive, tolerance_of
+from ._options import bound_of, described, observed, positive, tolerance_of
 from ._places import flat_points, name_points, read_minima, read_regions
 from .limit import Limit, as_limit, block_length
 
@@ -147,8 +147,9 @@ def basin_shares(
         args: Data for the loss.
         minima: Points by name; others are found.
         regions: Functions from the parameters to True or False, by name.
-        radius: How close to a point counts as at it, in units of the parameters, times its norm
-            where that is more than 1. By default 100 times the tolerance.
+        radius: How close to a point counts as at it, in units of the parameters. By default 100
+            times the tolerance; and 32 times the rounding unit times the norm of the point where
+            that is more.
         transient: Steps before anything is measured.
         steps: Steps over which the Lyapunov exponent is measured, a multiple of 16 (rounded up).
         max_period: The longest period that is looked for.
@@ -259,11 +260,11 @@ def _run(starts, problem, settings, bound, places, max_period):
 
 
 def _one_flag(name: str, value: Any) -> Array:
-    array = jnp.asarray(value)
-    if array.shape != () or array.dtype != bool:
+    array = observed(value)
+    if array is None or array.shape != () or array.dtype != bool:
         raise InvalidOptionError(
-            f"region {name!r} must return one True or False, got dtype {array.dtype} and shape "
-            f"{array.shape}. Write for example lambda x: jnp.all(x > 4.4)."
+            f"region {name!r} must return one True or False, got {described(value, array)}. "
+            "Write for example lambda x: jnp.all(x > 4.4)."
         )
     return array
 

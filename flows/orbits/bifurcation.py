@@ -19,7 +19,7 @@ from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_probl
 from ..results import short_repr
 from ._decide import DIVERGED, KINDS
 from ._follow import follow
-from ._options import bound_of, optimizer_at, rate_list, tolerance_of
+from ._options import bound_of, described, observed, optimizer_at, rate_list, tolerance_of
 from .limit import Limit, as_limit, block_length
 
 if TYPE_CHECKING:
@@ -249,10 +249,10 @@ def _run(rates, problem, params, settings, optimizer, observable, keep, max_peri
 
 
 def _one_number(value: Any) -> Array:
-    array = jnp.asarray(value)
-    if array.shape != () or not jnp.issubdtype(array.dtype, jnp.floating):
+    array = observed(value)
+    if array is None or array.shape != () or not jnp.issubdtype(array.dtype, jnp.floating):
         raise InvalidOptionError(
-            f"observable must return one real number, got dtype {array.dtype} and shape "
-            f"{array.shape}. Write for example observable=lambda params: params[0]."
+            f"observable must return one real number, got {described(value, array)}. "
+            "Write for example observable=lambda params: params[0]."
         )
     return array

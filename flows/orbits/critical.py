@@ -13,10 +13,10 @@ from jaxtyping import Bool, Int
 from .._checks import integer, is_traced, positive_scalar, split_params, step_count
 from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
-from .._vectors import ravel, real_dtype, size, unravel
+from .._vectors import norm, ravel, real_dtype, size, unravel
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_problem
 from ..results import short_repr
-from ._newton import newton, newton_dense
+from ._newton import newton, newton_dense, rounding_at
 from ._options import optimizer_at, positive, real_number, stateless
 from ._periodic import CycleEquations, closeness, least_period
 
@@ -117,7 +117,8 @@ def find_bifurcation(
         transient: Steps of the optimizer at `learning_rate` before the search, which lead to a
             cycle that is stable there.
         tolerance: Below which residual it counts as found; by default the 2/3rd power of the
-            rounding unit: 3.7e-11 in float64, 2.4e-5 in float32.
+            rounding unit: 3.7e-11 in float64, 2.4e-5 in float32; and 32 times that unit times the
+            norm of the points where that is more.
         max_steps: The most steps of Newton's method.
 
     Returns:
@@ -297,7 +298,9 @@ def _bifurcation(
     # The cycle at the rate given, and the direction there that the multiplier suits best.
     there = equations(rate)
     point = jax.lax.fori_loop(0, transient, lambda _, x: there.step(x), params)
-    points = newton(there.residual, there.increment, there.orbit(point), tolerance, max_steps).point
+    orbit = there.orbit(point)
+    tolerance = jnp.maximum(tolerance, rounding_at(norm(orbit)))
+    points = newton(there.residual, there.increment, orbit, tolerance, max_steps).point
     x = ravel(jtu.tree_map(lambda leaf: leaf[0], points))
     v = _least_singular(there.matrix(points) - multiplier * jnp.eye(n, dtype=x.dtype))
     found = newton_dense(residual, jnp.concatenate([x, v, rate[None]]), tolerance, max_steps)
@@ -328,6 +331,7 @@ def _crisis(problem, params, rate, target, tolerance, max_steps, optimizer, afte
         return jnp.concatenate([slope, image - aim])
 
     start = jnp.concatenate([ravel(params), rate[None]])
+    tolerance = jnp.maximum(tolerance, rounding_at(norm(params)))
     found = newton_dense(residual, start, tolerance, max_steps)
     h = found.point[1]
     _, points = orbit(found.point[:1], h, after + 1)

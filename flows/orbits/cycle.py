@@ -1,5 +1,6 @@
 """Cycles of an optimizer, stable or not, by Newton's method."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +18,7 @@ from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, make_problem
 from ..results import short_repr
 from ._follow import Walker, first_tangent, settle
-from ._newton import newton
+from ._newton import newton, rounding_at
 from ._options import positive
 from ._periodic import DENSE_LIMIT, CycleEquations, closeness, least_period, multipliers
 
@@ -33,7 +34,8 @@ class Cycle(eqx.Module):
     Attributes:
         points: The points in their order, a tree like the parameters with a leading axis `period`.
         multipliers: ``mu_i``, complex, by decreasing modulus: all of them up to 512 numbers of
-            state, beyond that the largest few.
+            state, beyond that the largest few. NaN where the derivative of the step is not finite;
+            the cycle is then neither `stable` nor `neutral`, and `print` says why.
         multiplier_residuals: A bound on ``|M v - mu v|`` for the unit vector of each; 0 where all
             were computed at once.
         residual: By how much the steps miss the next points: a norm, in units of the parameters.
@@ -105,14 +107,21 @@ class Cycle(eqx.Module):
                 f"{float(self.residual):.1e} after {int(self.newton_steps)} Newton steps. Start "
                 "closer, or pass transient=1000 for a stable one."
             )
-        kind = "stable" if bool(self.stable) else "neutral" if bool(self.neutral) else "unstable"
         least = self.minimal_period
         name = "fixed point" if least == 1 else f"{least}-cycle"
         asked, over = "", ""
         if least != self.period:
             asked = f", found where period {self.period} was sought"
             over = f" over {self.period} steps"
-        return f"{kind} {name}{asked}, largest |multiplier|{over} {float(self._largest):.4g}"
+        largest = float(self._largest)
+        if math.isnan(largest):
+            return (
+                f"{name}{asked}, but whether it is stable cannot be told: the derivative of the "
+                "step is not a finite number there. Look at jax.hessian(loss)(point); where a "
+                "derivative divides 0 by 0, use jnp.where on both sides of the division."
+            )
+        kind = "stable" if bool(self.stable) else "neutral" if bool(self.neutral) else "unstable"
+        return f"{kind} {name}{asked}, largest |multiplier|{over} {largest:.4g}"
 
 
 def find_cycle(
@@ -147,9 +156,9 @@ def find_cycle(
         period: ``p``, a Python integer > 0.
         args: Data for the loss.
         transient: Steps of the optimizer before the search: they find a stable cycle by themselves.
-        tolerance: Below which residual it counts as found, in units of the parameters, times the
-            norm of the points where that is more than 1. By default the 3/4th power of the
-            rounding unit: 1.8e-12 in float64, 6.4e-6 in float32.
+        tolerance: Below which residual it counts as found, in units of the parameters. By default
+            the 3/4th power of the rounding unit: 1.8e-12 in float64, 6.4e-6 in float32; and 32
+            times that unit times the norm of the points where that is more.
         max_steps: The most steps of Newton's method.
         k: How many multipliers beyond 512 numbers of state.
 
@@ -204,8 +213,8 @@ def _find(problem, params, transient, tolerance, max_steps, period, k) -> Cycle:
     point, rest = eqx.partition(state, eqx.is_inexact_array)
     equations = CycleEquations(problem, rest, period)
     points = equations.orbit(point)
-    scale = jnp.maximum(norm(point), jnp.ones_like(tolerance))
-    found = newton(equations.residual, equations.increment, points, tolerance * scale, max_steps)
+    least = jnp.maximum(tolerance, rounding_at(norm(points)))
+    found = newton(equations.residual, equations.increment, points, least, max_steps)
     n = size(point)
     values, errors = multipliers(equations, found.point, n if n <= DENSE_LIMIT else min(k, n))
     states = eqx.combine(found.point, _repeated(rest, period))

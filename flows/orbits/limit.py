@@ -98,6 +98,8 @@ class Limit(eqx.Module):
     def __str__(self) -> str:
         self._require_single()
         code, exponent = int(self.kind_codes), f"Lyapunov exponent {float(self.lyapunov):.3g}"
+        if np.isnan(self.lyapunov):  # only the Hessian is not finite: the iterates are
+            exponent = "no Lyapunov exponent"
         if code == PERIODIC:
             return f"periodic with period {self.period}, {exponent}"
         if code == CHAOTIC:
@@ -130,9 +132,11 @@ def classify_limit(
     After `transient` steps, the largest Lyapunov exponent is measured over `steps` further ones
     with one tangent vector. Then the orbit is *converged* or *periodic* if it comes back within
     `max_period` steps, at such a rate that it is within the tolerance of the cycle; *chaotic* if
-    the exponent is positive by four standard errors; *diverged* if it left the bound or the finite
-    numbers at any time; and *undecided* otherwise, with the reason. A cycle that is narrower than
-    the tolerance counts as a point, and iterates that rounding holds in place as converged.
+    the exponent is positive by four standard errors, though it may once come close to where it was;
+    *diverged* if it left the bound or the finite numbers at any time; and *undecided* otherwise,
+    with the reason: among others where rounding alone may have closed the orbit. A cycle that is
+    narrower than the tolerance counts as a point, and iterates that rounding holds in place as
+    converged.
 
     Costs a gradient a step, and a Hessian-vector product beside it while the exponent is measured.
     Memory does not grow with the number of steps. Works under ``jit`` and ``vmap``; cannot be
@@ -146,9 +150,9 @@ def classify_limit(
         transient: Steps before anything is measured. Another number compiles nothing anew.
         steps: Steps over which the exponent is measured, a multiple of 16 (rounded up).
         max_period: The longest period that is looked for.
-        tolerance: How close counts as the same, in units of the parameters, times their norm where
-            that is more than 1. By default the square root of the rounding unit: 1.5e-8 in
-            float64, 3.5e-4 in float32.
+        tolerance: How close counts as the same, in units of the parameters. By default the square
+            root of the rounding unit: 1.5e-8 in float64, 3.5e-4 in float32. Far from the origin,
+            where 32 times that unit times the norm of the parameters is more, that counts instead.
         bound: The norm of the parameters beyond which the orbit counts as diverged. By default
             1e8 times the norm of the start, or 1e8 if that is less than 1.
 

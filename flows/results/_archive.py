@@ -7,8 +7,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
+from .._custom_types import Array
 from .._errors import StorageError
 
 _FORMAT = "descentflows-1"
@@ -30,6 +32,20 @@ def write(path: str | pathlib.Path, record: Record) -> pathlib.Path:
     arrays: Any = record.arrays
     np.savez_compressed(path, metadata=np.asarray(text), **arrays)
     return path
+
+
+def as_jax(array: np.ndarray) -> Array:
+    """An array of a file as one of JAX, of the same dtype; a `StorageError` where JAX has none.
+
+    Integers that fit into those that JAX has now (numbers of steps do) become such ones.
+    """
+    converted = jnp.asarray(array)
+    if array.dtype.kind in "fc" and converted.dtype != array.dtype:
+        raise StorageError(
+            f"the file holds {array.dtype}, which would be cut to {converted.dtype} here. Before "
+            'you read it, write jax.config.update("jax_enable_x64", True).'
+        )
+    return converted
 
 
 def read(path: str | pathlib.Path) -> Record:

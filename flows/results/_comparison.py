@@ -13,7 +13,7 @@ import numpy as np
 from .._checks import single_run
 from .._custom_types import Array, Float, Params
 from .._errors import RESULTS
-from ._archive import Record, write
+from ._archive import Record, as_jax, write
 from ._comparison_table import comparison_table
 from ._plain import plain_number
 from ._trajectory import Trajectory
@@ -182,7 +182,7 @@ class Comparison(eqx.Module):
         return cls(
             iterates=iterates,
             trajectories=dict(zip(names, flows, strict=True)),
-            errors={name: jnp.asarray(arrays[f"error{place}"]) for place, name in enumerate(names)},
+            errors={name: as_jax(arrays[f"error{place}"]) for place, name in enumerate(names)},
             mode=metadata["mode"],
             settings=tuple(metadata["settings"].items()),
         )

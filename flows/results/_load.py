@@ -19,13 +19,15 @@ def load(
 ) -> Comparison | Trajectory | RegimeReport | EnsembleComparison:
     """Read what the method `save` of a run, a comparison or a report wrote.
 
-    Arrays keep their shapes, dtypes and units (times are flow times). Parameters come back as the
-    dicts, lists and tuples that they were saved as; of any other structure (an Equinox module,
-    say) as a dict from the leaf's path to its array, unless `like` gives the structure.
+    Arrays keep their shapes, dtypes and units (times are flow times): what was written in float64
+    is refused where JAX has only float32. Parameters come back as the dicts, lists and tuples that
+    they were saved as; of any other structure (an Equinox module, say) as a dict from the leaf's
+    path to its array, unless `like` gives the structure.
 
     Arguments:
         path: The ``.npz`` file. Nothing in it is executed.
-        like: Parameters of the structure that was saved, for example those the run started from.
+        like: Parameters of the structure and the shapes that were saved, for example those the run
+            started from.
 
     Returns:
         What was saved: a `flows.Comparison`, `flows.EnsembleComparison`, `flows.Trajectory` or
@@ -33,7 +35,8 @@ def load(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        StorageError: If it was not written by this library, or `like` has another structure.
+        StorageError: If it was not written by this library, is in float64 where JAX has only
+            float32, or `like` has another structure or other shapes.
 
     Example:
         >>> import pathlib, tempfile

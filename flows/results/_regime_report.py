@@ -17,7 +17,7 @@ from ..curvature.spectral_functions import alpha
 from ..optimizers import Description
 from ..stability import REGIMES
 from ..stability._coefficients import regime_codes
-from ._archive import Record, write
+from ._archive import Record, as_jax, write
 from ._text_table import text_table
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class RegimeReport(eqx.Module):
     def from_record(cls, record: Record, like: Any) -> RegimeReport:
         """What `save` wrote; there are no parameters in it for `like` to give the structure of."""
         del like
-        columns = {name: jnp.asarray(record.arrays[name]) for name in cls._stored()}
+        columns = {name: as_jax(record.arrays[name]) for name in cls._stored()}
         return cls(**columns, parameters=record.metadata["parameters"])
 
     @classmethod

@@ -4,13 +4,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
 from .._checks import split_params
 from .._custom_types import Params, PyTree
 from .._errors import StorageError
+from ._archive import as_jax
 
 
 def pack_tree(tree: PyTree[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -27,14 +27,16 @@ def pack_tree(tree: PyTree[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
     return described, [np.asarray(leaf) for _, leaf in leaves]
 
 
-def unpack_tree(described: dict[str, Any], arrays: list[np.ndarray], like: Any) -> PyTree[Any]:
-    """The tree again; `like`, if not None, gives the structure."""
+def unpack_tree(
+    described: dict[str, Any], arrays: list[np.ndarray], like: Any, *, stacked: bool
+) -> PyTree[Any]:
+    """The tree again; `like`, if not None, gives structure and shapes, or a row's: `stacked`."""
     paths, tree = described["paths"], described["tree"]
-    leaves = [jnp.asarray(array) for array in arrays]
+    leaves = [as_jax(array) for array in arrays]
     if tree is None:
         return None
     if like is not None:
-        return _shaped_like(like, paths, leaves)
+        return _shaped_like(like, paths, leaves, stacked)
     if tree == "opaque":
         return dict(zip(paths, leaves, strict=True))
     return _rebuild(tree, leaves)
@@ -70,7 +72,7 @@ def _rebuild(described: Any, leaves: list[Any]) -> Any:
     return tuple(rebuilt) if kind == "tuple" else rebuilt
 
 
-def _shaped_like(like: Params, paths: list[str], leaves: list[Any]) -> Params:
+def _shaped_like(like: Params, paths: list[str], leaves: list[Any], stacked: bool) -> Params:
     moving, resting = split_params(like)
     expected = [jtu.keystr(path) for path, _ in jtu.tree_leaves_with_path(moving)]
     if expected != paths:
@@ -78,4 +80,11 @@ def _shaped_like(like: Params, paths: list[str], leaves: list[Any]) -> Params:
             f"like has the leaves {expected}, but the file holds {paths}. "
             "Pass parameters of the structure that was saved, or leave like out."
         )
+    for path, leaf, wanted in zip(paths, leaves, jtu.tree_leaves(moving), strict=True):
+        shape = leaf.shape[1:] if stacked else leaf.shape
+        if shape != wanted.shape:
+            raise StorageError(
+                f"leaf {path or 'params'} of like has shape {wanted.shape}, but that in the file "
+                f"has {shape}. Pass parameters of the shapes that were saved, or leave like out."
+            )
     return eqx.combine(jtu.tree_unflatten(jtu.tree_structure(moving), leaves), resting)

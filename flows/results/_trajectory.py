@@ -15,7 +15,7 @@ from .._checks import single_run
 from .._custom_types import Array, Float, Integer, Params
 from .._errors import RESULTS, code_names
 from ..vector_fields.methods import Cost
-from ._archive import Record, write
+from ._archive import Record, as_jax, write
 from ._described import Ran
 from ._short_repr import short_repr
 from ._stored_trees import pack_tree, unpack_tree
@@ -181,16 +181,15 @@ class Trajectory(eqx.Module):
         like: Params | None,
     ) -> Trajectory:
         """The inverse of `pack`; `like`, if not None, gives the parameters' structure."""
-        fields: dict[str, Any] = {name: jnp.asarray(arrays[f"{prefix}/{name}"]) for name in _PLAIN}
+        fields: dict[str, Any] = {name: as_jax(arrays[f"{prefix}/{name}"]) for name in _PLAIN}
         fields["diagnostics"] = {
-            name: jnp.asarray(arrays[f"{prefix}/diagnostics/{name}"])
-            for name in packed["diagnostics"]
+            name: as_jax(arrays[f"{prefix}/diagnostics/{name}"]) for name in packed["diagnostics"]
         }
-        costs = {name: jnp.asarray(arrays[f"{prefix}/cost/{name}"]) for name in _COSTS}
+        costs = {name: as_jax(arrays[f"{prefix}/cost/{name}"]) for name in _COSTS}
         for name in _TREES:
             count = len(packed[name]["paths"])
             leaves = [arrays[f"{prefix}/{name}/{place}"] for place in range(count)]
-            fields[name] = unpack_tree(packed[name], leaves, like)
+            fields[name] = unpack_tree(packed[name], leaves, like, stacked=name == "params")
         return cls(
             result=getattr(RESULTS, packed["result"]),
             cost=Cost(**costs),

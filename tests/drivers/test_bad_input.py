@@ -1,10 +1,14 @@
 """Every misuse has a typed error that comes before tracing and says what to do."""
 
+import dataclasses
+import types
+
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import UnknownOptimizer
 
 import flows
@@ -238,3 +242,78 @@ def test_nothing_is_traced_when_the_input_is_bad():
     ):
         with pytest.raises(flows.FlowsError):
             call()
+
+
+@dataclasses.dataclass
+class Settings:
+    weights: np.ndarray
+
+
+class Frame:
+    """Like a table of pandas: no pytree, not hashable, with its numbers in `to_numpy`."""
+
+    __hash__ = None
+
+    def to_numpy(self):
+        return np.ones(2)
+
+
+class Foreign:
+    """Like a tensor of another library: hashable, but an array all the same."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones(2)
+
+
+STRANGE_LEAVES = [
+    (Frame(), r"a .*\.Frame, neither an array .* JAX knows\. Pass its numbers, LEAF\.to_numpy\(\)"),
+    (Foreign(), r"a .*\.Foreign, neither .* Pass numpy\.asarray\(LEAF\)"),
+    (Settings(np.ones(2)), r"a .*\.Settings, .* jax\.tree_util\.register_dataclass\(Settings\)"),
+    (types.SimpleNamespace(a=1.0), r"a types\.SimpleNamespace, .* example vars\(LEAF\)"),
+    (scipy.sparse.eye_array(2).tocsr(), r"a .*csr_array, .* Pass LEAF\.toarray\(\), or jax\.exp"),
+    ({1, 2}, r"a builtins\.set, .* tuple\(sorted\(LEAF\)\)"),
+    (np.array(["a", "b"]), r"an array of dtype <U1, .* tuple\(LEAF\.tolist\(\)\)"),
+    (np.array([None]), "an array of dtype object, and JAX computes with numbers only"),
+    (np.ma.masked_array([1.0, 2.0], [True, False]), "a masked array, whose mask would be lost"),
+]
+
+
+@pytest.mark.parametrize(("leaf", "message"), STRANGE_LEAVES)
+def test_a_leaf_that_jax_does_not_know(leaf, message):
+    for name, error, call in (
+        (
+            r"args\['data'\]\[0\]",
+            flows.InvalidOptionError,
+            lambda loss: flows.iterate(loss, START, DESCENT, 2, args={"data": [leaf]}),
+        ),
+        (
+            r"params\['b'\]",
+            flows.InvalidParametersError,
+            lambda loss: flows.solve(
+                loss, {"w": START, "b": leaf}, DESCENT, flows.GradientFlow(), 2
+            ),
+        ),
+    ):
+        with pytest.raises(error, match=f"leaf {name} is {message.replace('LEAF', name)}"):
+            call(lambda params, args=None: jnp.zeros(()))
+
+
+def test_leaves_that_rest_may_be_anything_hashable():
+    names = {
+        "n": 3,
+        "word": "mean",
+        "label": np.str_("a"),
+        "f": jnp.sin,
+        "none": None,
+        "range": range(2),
+    }
+    args = {**names, "x": np.float32(2), "y": np.ones(2, bool), "z": np.ones(1, jnp.bfloat16)}
+    seen = []
+
+    def loss(params, args):
+        seen.append(args)
+        return args["f"](params[0]) ** 2
+
+    flows.iterate(loss, START, DESCENT, 1, args=args)
+    assert {key: seen[0][key] for key in names} == names
+    assert all(isinstance(seen[0][key], jax.Array) for key in "xyz")

@@ -148,6 +148,9 @@ def test_observing_something_else():
     np.testing.assert_allclose(one.iterates.values[:, 0, 0], 0.5)
     two = compare(paths=5, observe=lambda params: [params["w"][0], params["w"][1]])
     assert two.iterates.names == ("observed[0]", "observed[1]")
+    mixed = compare(paths=5, observe=lambda p: (p["b"], 2.0, 3, p["b"].astype(jnp.float32)))
+    assert mixed.iterates.names == tuple(f"observed[{i}]" for i in range(4))
+    np.testing.assert_allclose(mixed.iterates.values[0, 0, 1:3], [2.0, 3.0])
 
 
 def test_many_parameters_are_not_observed():
@@ -321,6 +324,18 @@ def test_picture(run, nothing_left_of_pictures):
         ({"chunk": 0}, "chunk must be an integer >= 1, got 0"),
         ({"observe": 3}, "observe must be a function of the parameters, got 3"),
         ({"observe": lambda p: jnp.ones((2, 2))}, r"got shape \(2, 2\), float64"),
+        ({"observe": lambda p: jnp.array(1)}, r"got shape \(\), int64\. Write for example"),
+        ({"observe": lambda p: p["w"][:0]}, r"got none at all\. Write for example"),
+        ({"observe": lambda p: []}, "got none at all"),
+        ({"observe": lambda p: p}, "got a dict"),
+        ({"observe": lambda p: None}, "got a NoneType"),
+        ({"observe": lambda p: "b"}, "got a str"),
+        ({"observe": lambda p: [p["b"], "b"]}, "got a list with something else in it"),
+        (
+            {"observe": lambda p: [p["b"], p["w"]]},
+            r"a list of shapes \[\(\), \(2,\)\]: use jnp\.conc",
+        ),
+        ({"observe": lambda p: (p["b"], 1j)}, "got a tuple with a complex number in it"),
     ],
 )
 def test_what_is_refused(options, message):

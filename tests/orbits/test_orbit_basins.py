@@ -270,9 +270,9 @@ def test_points_without_a_name_are_found_and_named():
     assert long.outcomes == ("to point 1 at (0, 0, 0, ...)",)
 
 
-def test_the_radius_is_in_units_of_the_norm_of_a_large_point():
+def test_the_radius_is_in_units_of_the_parameters():
     known = {"to far": np.array([3e4, 4e4]), "to near": np.array([0.1, 0.0])}
-    points = np.array([[3e4, 4e4 + 49], [3e4, 4e4 + 51], [0.1, 0.0009], [0.1, 0.0011]])
+    points = np.array([[3e4, 4e4 + 9e-4], [3e4, 4e4 + 11e-4], [0.1, 0.0009], [0.1, 0.0011]])
     names = name_points(points, known, 1e-3).tolist()
     assert [name in known for name in names] == [True, False, True, False]
 
@@ -360,6 +360,7 @@ def test_the_whole_table_of_noise_against_the_step(h, steps):
         ({"minima": {"0": [0.0, 1.0]}}, flows.InvalidOptionError, "minimum '0' has 2 numbers"),
         ({"regions": {"a": 3.0}}, flows.InvalidOptionError, "regions must be a dictionary from"),
         ({"regions": {"a": lambda x: x}}, flows.InvalidOptionError, "'a' must return one True or"),
+        ({"regions": {"a": lambda x: None}}, flows.InvalidOptionError, "False, got a NoneType"),
         ({"radius": -1.0}, flows.InvalidOptionError, "radius must be one positive number"),
         ({"chunk": 1.5}, flows.InvalidOptionError, "chunk must be an integer >= 1, got 1.5"),
         ({"optimizer": 0.1}, flows.InvalidOptimizerError, "must be one of this library's"),

@@ -225,3 +225,23 @@ def test_words_need_a_single_cycle():
     cycles = jax.vmap(lambda h: find(well, 1.15, h, 2))(jnp.array([1.1, 1.2]))
     with pytest.raises(flows.InvalidOptionError, match="those of a single cycle"):
         _ = cycles.minimal_period
+
+
+def root_of_square(x):
+    """Its value and gradient are finite at 0, where jax.hessian is 0 times infinity."""
+    return jnp.sum(jnp.where(jnp.abs(x) < 1e-3, 0 * jnp.abs(x) ** 1.5, x**2 / 2))
+
+
+@pytest.mark.parametrize("period", [1, 2])
+def test_without_a_hessian_nobody_can_tell_whether_it_is_stable(period):
+    cycle = find(root_of_square, [0.0, 0.0], 0.1, period)
+    assert bool(cycle.converged)
+    assert np.isnan(cycle.multipliers).any()
+    assert not bool(cycle.stable)
+    assert not bool(cycle.neutral)
+    assert str(cycle).startswith("fixed point")
+    assert "whether it is stable cannot be told: the derivative of the step is not a" in str(cycle)
+    limit = flows.classify_limit(
+        root_of_square, jnp.zeros(2), flows.GradientDescent(0.1), transient=10, steps=16
+    )
+    assert str(limit) == "converged, no Lyapunov exponent"

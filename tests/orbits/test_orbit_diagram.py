@@ -162,6 +162,7 @@ def test_other_numbers_compile_nothing():
         ({"learning_rates": [0.1, -1]}, flows.InvalidLearningRateError, "-1.0.* is among them"),
         ({"observable": 3}, flows.InvalidOptionError, "observable must be a function"),
         ({"observable": lambda x: x > 0}, flows.InvalidOptionError, "must return one real number"),
+        ({"observable": lambda x: {"x": x}}, flows.InvalidOptionError, "real number, got a dict"),
         ({"keep": 0}, flows.InvalidOptionError, "keep must be an integer >= 1, got 0"),
         ({"chunk": 0}, flows.InvalidOptionError, "chunk must be an integer >= 1, got 0"),
         ({"optimizer": flows.GradientDescent(0.1)}, flows.InvalidOptimizerError, "Pass a function"),

@@ -196,6 +196,36 @@ def test_parameters_of_a_module_need_its_structure(tmp_path):
         flows.load(path, like={"weight": jnp.ones(2)})
 
 
+def test_like_has_the_shapes_that_were_saved(run, tmp_path):
+    path = run.iterates.save(tmp_path / "run")
+    assert flows.load(path, like=jnp.zeros(2)).params.shape == (9, 2)
+    for other in (jnp.zeros(3), jnp.zeros((2, 1)), jnp.zeros(())):
+        message = r"leaf params of like has shape .* but that in the file has \(2,\)\. Pass"
+        with pytest.raises(flows.StorageError, match=message):
+            flows.load(path, like=other)
+
+
+def test_double_precision_is_not_cut_on_reading(run, tmp_path):
+    """Neither of a trajectory, nor of a comparison, nor of a report."""
+    report = flows.track(rosenbrock, run.iterates, learning_rate=1e-3, k=1, every=4)
+    saved = [
+        part.save(tmp_path / name)
+        for name, part in (("run", run), ("iterates", run.iterates), ("report", report))
+    ]
+    with jax.enable_x64(False):
+        for path in saved:
+            with pytest.raises(flows.StorageError, match=r'float64.*"jax_enable_x64", True'):
+                flows.load(path)
+        small = flows.compare(
+            rosenbrock, jnp.ones(2), flows.GradientDescent(1e-3), flows.GradientFlow(), 2
+        )
+        again = flows.load(small.save(tmp_path / "small"))
+        assert_close(again.iterates, small.iterates, rtol=0)
+        assert again.iterates.loss.dtype == np.float32
+    # The other way round nothing is lost: it stays in single precision.
+    assert flows.load(tmp_path / "small.npz").iterates.loss.dtype == np.float32
+
+
 def test_load_refuses_other_files(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones(2))
     (tmp_path / "text.npz").write_text("no archive")
