@@ -32,9 +32,12 @@ def call(equation: Any, *operands: Any) -> list[Any]:
 
 
 def checkpoint(equation: Any, *operands: Any) -> list[Any]:
-    """The continued program, again under a checkpoint."""
-    options = {name: equation.params[name] for name in ("policy", "prevent_cse")}
-    return jax.checkpoint(ft.partial(call, equation), **options)(*operands)
+    """The continued program, again under a checkpoint, which saves nothing.
+
+    A policy is dropped: JAX rounds what a policy saves, and cannot round complex numbers.
+    """
+    prevent_cse = equation.params["prevent_cse"]
+    return jax.checkpoint(ft.partial(call, equation), prevent_cse=prevent_cse)(*operands)
 
 
 def scan(equation: Any, *operands: Any) -> list[Any]:

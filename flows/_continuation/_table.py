@@ -15,6 +15,7 @@ from ._erf import erf, erfc
 from ._evaluate import Rule
 from ._kinds import as_it_is, by_parts, by_real_part, formula, rewritten
 from ._linear_algebra import cholesky, linear_solve
+from ._scatter import scatter_extremum, scatter_product
 from ._sub_programs import call, checkpoint, cond, scan, while_loop
 from ._windows import cumulative, pool, pooling_gradient
 
@@ -41,6 +42,7 @@ TABLE: dict[str, Rule] = {
     # Products.
     **_named("mul dot_general conv_general_dilated", bilinear),
     "div": divide,
+    "scatter-mul": scatter_product,
     "convert_element_type": convert,
     # Constant on each piece.
     **_named("floor ceil round argmax argmin lt_to le_to eq_to", by_real_part),
@@ -55,6 +57,7 @@ TABLE: dict[str, Rule] = {
     "max": formula(pieces.extremum(jnp.greater_equal)),
     "min": formula(pieces.extremum(jnp.less_equal)),
     **_named("reduce_max reduce_min", pieces.reduce_extremum),
+    **_named("scatter-max scatter-min", scatter_extremum),
     "sort": pieces.sort,
     "top_k": pieces.top_k,
     "clamp": rewritten(pieces.clamp),
