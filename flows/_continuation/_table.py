@@ -7,6 +7,7 @@
 import jax.numpy as jnp
 from jax import lax
 
+from . import _complex_steps as steps
 from . import _pieces as pieces
 from ._arithmetic import bilinear, convert, divide
 from ._custom_derivatives import custom_jvp, custom_vjp
@@ -87,3 +88,33 @@ TABLE: dict[str, Rule] = {
     **_named("custom_jvp_call", custom_jvp),
     **_named("custom_vjp_call custom_vjp_call_jaxpr", custom_vjp),
 }
+
+# Of equations in which the loss itself has complex numbers.
+COMPLEX_TABLE: dict[str, Rule] = {
+    **{
+        name: steps.holomorphic
+        for name, rule in TABLE.items()
+        if rule in (as_it_is, by_parts, bilinear, divide)
+    },
+    **_named("sinh cosh scatter-mul", steps.holomorphic),
+    **_named("sqrt rsqrt pow", steps.by_sheet(steps.ratio)),
+    "log": steps.by_sheet(steps.ratio_of_logarithms),
+    "log1p": steps.by_sheet(steps.ratio_from_one),
+    "fft": steps.fourier,
+    "convert_element_type": steps.convert,
+    "complex": steps.from_parts,
+    "conj": steps.conjugate,
+    "real": lambda _, pair: pair.real_part(),
+    "imag": lambda _, pair: pair.imaginary_part(),
+    "abs": steps.absolute,
+    "sign": steps.sign,
+    "eq": steps.equal,
+    "ne": steps.unequal,
+    **_named("jit pjit closed_call core_call call composite", call),
+    **_named("remat2 checkpoint remat", checkpoint),
+    "scan": scan,
+    "while": while_loop,
+    "cond": cond,
+}
+for _name in ("lu", "triangular_solve", "reduce_precision"):
+    del COMPLEX_TABLE[_name]  # the first two pivot or conjugate
