@@ -11,8 +11,9 @@ order of the complex numbers, so that all of them decide alike. Sub-programs are
 derivative rules that functions carry with them are continued too, so that on real input nothing but
 the dtype changes.
 
-Arrows run one way: `_dtypes` < `_evaluate` < `_continued` < `_kinds` < the rules < `_table`. Rules
-evaluate sub-programs, for which the rules are needed again; so the table is handed over here.
+Arrows run one way: `_dtypes` < `_pairs` < `_evaluate` < `_continued` < `_kinds` < the rules <
+`_table`. Rules evaluate sub-programs, for which the rules are needed again; so the table is handed
+over here.
 
 >>> import jax.numpy as jnp
 >>> bool(jnp.isclose(continued(jnp.linalg.norm)(jnp.array([3.0, 2j])), 5**0.5))
@@ -21,7 +22,10 @@ True
 
 from .._errors import ContinuationError as ContinuationError
 from ._continued import continued as continued
+from ._evaluate import COMPLEX_RULES as _COMPLEX_RULES
 from ._evaluate import RULES as _RULES
+from ._table import COMPLEX_TABLE as _COMPLEX_TABLE
 from ._table import TABLE as _TABLE
 
 _RULES.update(_TABLE)
+_COMPLEX_RULES.update(_COMPLEX_TABLE)

@@ -13,7 +13,6 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .._errors import ContinuationError
 from ._dtypes import complex_dtype, is_complex, matched, real_dtype
 from ._evaluate import bind
 from ._kinds import as_it_is, per_part
@@ -41,11 +40,4 @@ def convert(equation: Any, x: Any) -> Any:
     new = equation.params["new_dtype"]
     if jnp.issubdtype(new, jnp.floating):
         return lax.convert_element_type(x, complex_dtype(new))
-    if jnp.issubdtype(new, jnp.complexfloating):
-        message = (
-            "The loss turns real numbers into complex ones, where the two imaginary units would be "
-            "mixed up. Rewrite it in real arithmetic, or choose a flow that stays real, such as "
-            "`flows.ModifiedFlow`."
-        )
-        raise ContinuationError(message)
     return lax.convert_element_type(lax.real(x), new)

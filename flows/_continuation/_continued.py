@@ -15,6 +15,7 @@ import jax.tree_util as jtu
 from .._custom_types import PyTree
 from ._dtypes import real_dtype, to_complex
 from ._evaluate import evaluate
+from ._pairs import Pair
 
 
 def continued(function: Callable[..., PyTree[Any]]) -> Callable[..., PyTree[Any]]:
@@ -26,8 +27,8 @@ def continued(function: Callable[..., PyTree[Any]]) -> Callable[..., PyTree[Any]
     wherever the series converges within one analytic piece of ``f``. ``F`` is holomorphic: use
     ``jax.grad(F, holomorphic=True)``. Under ``jit`` it costs about four times what ``f`` costs. Not
     continued, because they are not analytic or have no complex form in JAX: ``eigh``, ``svd``,
-    ``qr``, ``lgamma`` and its relatives, ``erf_inv``, callbacks, and losses that themselves go
-    through complex numbers (``fft``).
+    ``qr``, ``lgamma`` and its relatives, ``erf_inv``, callbacks, and linear algebra that is itself
+    complex. Other steps through complex numbers (``fft``, ``abs(u + 1j * v)``) are continued.
 
     Arguments:
         function: ``f``, from pytrees of arrays to a pytree of arrays. Written for real arrays; is
@@ -36,8 +37,9 @@ def continued(function: Callable[..., PyTree[Any]]) -> Callable[..., PyTree[Any]
     Returns:
         ``F``, from pytrees of the same structure. Complex leaves are continued; real leaves,
         integers and random keys are passed as they are. Floating-point results are complex, of the
-        precision of ``f``'s results (complex64 for what is computed in 16 bits). On real input,
-        given in a complex dtype, equal to ``f`` to rounding.
+        precision of ``f``'s results (complex64 for what is computed in 16 bits). Results that are
+        themselves complex are continued as the sum of their parts. On real input, given in a
+        complex dtype, equal to ``f`` to rounding.
 
     Raises:
         ContinuationError: When ``F`` is called, if ``f`` uses something that cannot be continued.
@@ -57,7 +59,11 @@ def continued(function: Callable[..., PyTree[Any]]) -> Callable[..., PyTree[Any]
         program, results = jax.make_jaxpr(function, return_shape=True)(
             *jtu.tree_unflatten(structure, shapes)
         )
-        outputs = [to_complex(output) for output in evaluate(program, *leaves)]
+        outputs = [_number(output) for output in evaluate(program, *leaves)]
         return jtu.tree_unflatten(jtu.tree_structure(results), outputs)
 
     return continuation
+
+
+def _number(output: Any) -> Any:
+    return output.number if isinstance(output, Pair) else to_complex(output)

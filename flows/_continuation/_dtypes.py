@@ -53,11 +53,3 @@ def matched(operands: Sequence[Any]) -> list[Any]:
         lax.convert_element_type(value, dtype) if is_floating(value) else value
         for value in operands
     ]
-
-
-def alike(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    """The values, complex where the others are."""
-    return [
-        to_complex(value) if is_complex(other) else value
-        for value, other in zip(values, others, strict=True)
-    ]

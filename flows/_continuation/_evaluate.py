@@ -15,6 +15,7 @@ import numpy as np
 
 from .._errors import ContinuationError
 from ._dtypes import is_complex
+from ._pairs import rank
 
 # From an equation, and its operands of which some are complex where it expects real ones, to its
 # result, or to the list of its results where the primitive has several.
@@ -22,6 +23,8 @@ Rule = Callable[..., Any]
 
 # By the name of the primitive. Empty in this file: `__init__` fills it from `_table`.
 RULES: dict[str, Rule] = {}
+# The same for equations in which the loss itself has complex numbers.
+COMPLEX_RULES: dict[str, Rule] = {}
 
 
 def evaluate(program: Any, *operands: Any) -> list[Any]:
@@ -38,7 +41,7 @@ def evaluate(program: Any, *operands: Any) -> list[Any]:
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
         moved = any(
-            is_complex(value) and not is_complex(atom.aval)
+            rank(value) > rank(atom.aval)
             for atom, value in zip(equation.invars, inputs, strict=True)
         )
         outputs = _rule(equation)(equation, *inputs) if moved else bind(equation, *inputs)
@@ -56,13 +59,16 @@ def bind(equation: Any, *operands: Any, **changes: Any) -> Any:
 
 def _rule(equation: Any) -> Rule:
     name = equation.primitive.name
-    if name not in RULES:
+    complex_steps = any(is_complex(atom.aval) for atom in (*equation.invars, *equation.outvars))
+    rules = COMPLEX_RULES if complex_steps else RULES
+    if name not in rules:
         line = jex.source_info_util.summarize(equation.source_info)  # empty within JAX
         message = (
-            f"The primitive `{name}` in the loss{line and f' ({line})'} has no analytic "
+            f"The primitive `{name}`{' of complex numbers' if complex_steps else ''} in the loss"
+            f"{line and f' ({line})'} has no analytic "
             "continuation to complex parameters. Rewrite this part of the loss with other "
             "functions, or choose a flow that stays real, such as "
             '`flows.ModifiedFlow` or `flows.PrincipalFlow(branch="real")`.'
         )
         raise ContinuationError(message)
-    return RULES[name]
+    return rules[name]

@@ -1,6 +1,6 @@
 """Calls, loops and branches: their programs are entered.
 
-What is carried through a loop, or returned by a branch, must have one dtype throughout; it is made
+What is carried through a loop, or returned by a branch, must have one type throughout; it is made
 complex where any round or any branch makes it complex.
 
 >>> import jax.numpy as jnp
@@ -17,10 +17,11 @@ from typing import Any
 
 import jax
 import jax.extend as jex
+import jax.tree_util as jtu
 from jax import lax
 
-from ._dtypes import alike, is_complex
 from ._evaluate import evaluate
+from ._pairs import alike, rank
 
 
 def call(equation: Any, *operands: Any) -> list[Any]:
@@ -32,9 +33,12 @@ def call(equation: Any, *operands: Any) -> list[Any]:
 
 
 def checkpoint(equation: Any, *operands: Any) -> list[Any]:
-    """The continued program, again under a checkpoint."""
-    options = {name: equation.params[name] for name in ("policy", "prevent_cse")}
-    return jax.checkpoint(ft.partial(call, equation), **options)(*operands)
+    """The continued program, again under a checkpoint, which saves nothing.
+
+    A policy is dropped: JAX rounds what a policy saves, and cannot round complex numbers.
+    """
+    prevent_cse = equation.params["prevent_cse"]
+    return jax.checkpoint(ft.partial(call, equation), prevent_cse=prevent_cse)(*operands)
 
 
 def scan(equation: Any, *operands: Any) -> list[Any]:
@@ -47,7 +51,7 @@ def scan(equation: Any, *operands: Any) -> list[Any]:
         outputs = evaluate(params["jaxpr"], *consts, *state, *x)
         return alike(outputs[:k], state), outputs[k:]
 
-    slices = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in inputs]
+    slices = jtu.tree_map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs)
     start = _settled(lambda *state: jax.eval_shape(step, state, slices)[0], start)
     options = {name: params[name] for name in ("length", "reverse", "unroll")}
     state, outputs = lax.scan(step, start, inputs, **options)
@@ -79,7 +83,7 @@ def cond(equation: Any, index: Any, *operands: Any) -> list[Any]:
     """One of several branches."""
     branches = [ft.partial(evaluate, branch) for branch in equation.params["branches"]]
     results = [jax.eval_shape(branch, *operands) for branch in branches]
-    common = [max(outputs, key=is_complex) for outputs in zip(*results, strict=True)]
+    common = [max(outputs, key=rank) for outputs in zip(*results, strict=True)]
     branches = [lambda *xs, branch=branch: alike(branch(*xs), common) for branch in branches]
     return lax.switch(index, branches, *operands)
 
@@ -88,6 +92,6 @@ def _settled(step: Callable[..., Sequence[Any]], state: Sequence[Any]) -> list[A
     """Make complex whatever `step`, from shapes to shapes, makes complex, until nothing changes."""
     while True:
         wider = alike(state, step(*state))
-        if all(new.dtype == old.dtype for new, old in zip(wider, state, strict=True)):
+        if all(rank(new) == rank(old) for new, old in zip(wider, state, strict=True)):
             return wider
         state = wider

@@ -7,6 +7,7 @@
 import jax.numpy as jnp
 from jax import lax
 
+from . import _complex_steps as steps
 from . import _pieces as pieces
 from ._arithmetic import bilinear, convert, divide
 from ._custom_derivatives import custom_jvp, custom_vjp
@@ -15,6 +16,7 @@ from ._erf import erf, erfc
 from ._evaluate import Rule
 from ._kinds import as_it_is, by_parts, by_real_part, formula, rewritten
 from ._linear_algebra import cholesky, linear_solve
+from ._scatter import scatter_extremum, scatter_product
 from ._sub_programs import call, checkpoint, cond, scan, while_loop
 from ._windows import cumulative, pool, pooling_gradient
 
@@ -41,6 +43,7 @@ TABLE: dict[str, Rule] = {
     # Products.
     **_named("mul dot_general conv_general_dilated", bilinear),
     "div": divide,
+    "scatter-mul": scatter_product,
     "convert_element_type": convert,
     # Constant on each piece.
     **_named("floor ceil round argmax argmin lt_to le_to eq_to", by_real_part),
@@ -55,6 +58,7 @@ TABLE: dict[str, Rule] = {
     "max": formula(pieces.extremum(jnp.greater_equal)),
     "min": formula(pieces.extremum(jnp.less_equal)),
     **_named("reduce_max reduce_min", pieces.reduce_extremum),
+    **_named("scatter-max scatter-min", scatter_extremum),
     "sort": pieces.sort,
     "top_k": pieces.top_k,
     "clamp": rewritten(pieces.clamp),
@@ -84,3 +88,33 @@ TABLE: dict[str, Rule] = {
     **_named("custom_jvp_call", custom_jvp),
     **_named("custom_vjp_call custom_vjp_call_jaxpr", custom_vjp),
 }
+
+# Of equations in which the loss itself has complex numbers.
+COMPLEX_TABLE: dict[str, Rule] = {
+    **{
+        name: steps.holomorphic
+        for name, rule in TABLE.items()
+        if rule in (as_it_is, by_parts, bilinear, divide)
+    },
+    **_named("sinh cosh scatter-mul", steps.holomorphic),
+    **_named("sqrt rsqrt pow", steps.by_sheet(steps.ratio)),
+    "log": steps.by_sheet(steps.ratio_of_logarithms),
+    "log1p": steps.by_sheet(steps.ratio_from_one),
+    "fft": steps.fourier,
+    "convert_element_type": steps.convert,
+    "complex": steps.from_parts,
+    "conj": steps.conjugate,
+    "real": lambda _, pair: pair.real_part(),
+    "imag": lambda _, pair: pair.imaginary_part(),
+    "abs": steps.absolute,
+    "sign": steps.sign,
+    "eq": steps.equal,
+    "ne": steps.unequal,
+    **_named("jit pjit closed_call core_call call composite", call),
+    **_named("remat2 checkpoint remat", checkpoint),
+    "scan": scan,
+    "while": while_loop,
+    "cond": cond,
+}
+for _name in ("lu", "triangular_solve", "reduce_precision"):
+    del COMPLEX_TABLE[_name]  # the first two pivot or conjugate
