@@ -39,8 +39,8 @@ def as_labels(words: Mapping[str, str]) -> dict[str, Label]:
 class Trajectory(eqx.Module):
     r"""One sequence of parameters on the common step clock: iterates, or a flow at whole steps.
 
-    Entry ``n`` of every array belongs to step ``n``, at the flow time ``t_n = n h`` where ``h`` is
-    the time that one step takes. Entries after `last_step` were not computed and are NaN.
+    Entry ``n`` of every array belongs to step ``n``; ``t_n`` is the flow time until then, the sum
+    of what the steps took (``n h`` for gradient descent). Entries after `last_step` were not computed and are NaN.
 
     Attributes:
         ts: ``t_n``, shape ``(steps + 1,)``, in flow time.

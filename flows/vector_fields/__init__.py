@@ -2,6 +2,7 @@
 
 import inspect
 
+from .._errors import InvalidOptimizerError
 from ..optimizers import AbstractOptimizer
 from ._base import AbstractFlow
 from ._point import AbstractPointFlow
@@ -41,10 +42,13 @@ def flows_for(optimizer: AbstractOptimizer) -> tuple[AbstractFlow, ...]:
     """The flows that are models of an optimizer, with their default options.
 
     Arguments:
-        optimizer: For example ``flows.SGD(0.1, batch_size=8)``.
+        optimizer: An instance, for example ``flows.SGD(0.1, batch_size=8)``.
 
     Returns:
         Those whose `AbstractFlow.refusal` has nothing against it; none, for an unknown one.
+
+    Raises:
+        InvalidOptimizerError: If it is no optimizer.
 
     Example:
         >>> import flows
@@ -54,4 +58,9 @@ def flows_for(optimizer: AbstractOptimizer) -> tuple[AbstractFlow, ...]:
     References:
         Each flow names its own: see `flows.citation`.
     """
+    if not isinstance(optimizer, AbstractOptimizer):
+        raise InvalidOptimizerError(
+            f"optimizer must be one of this library's, got {optimizer!r}. "
+            "Write for example flows.flows_for(flows.GradientDescent(0.1))."
+        )
     return tuple(flow for flow in (kind() for kind in FLOWS) if flow.refusal(optimizer) is None)

@@ -169,6 +169,11 @@ def test_what_begins_later_is_not_overlooked():
             flows.compare(bowl, start, Scheduled(late_decay=0.5), flow, 6)
 
 
+def test_flows_for_something_else():
+    with pytest.raises(flows.InvalidOptimizerError, match="got <class .*GradientDescent.>"):
+        flows.flows_for(flows.GradientDescent)  # pyright: ignore[reportArgumentType]
+
+
 def test_a_step_that_takes_no_time_has_no_velocity():
     with pytest.raises(flows.InvalidLearningRateError, match="the first step takes no time"):
         flows.vector_field(jnp.sum, jnp.ones(1), Still(), flows.GradientFlow())
