@@ -40,7 +40,8 @@ class Trajectory(eqx.Module):
     r"""One sequence of parameters on the common step clock: iterates, or a flow at whole steps.
 
     Entry ``n`` of every array belongs to step ``n``; ``t_n`` is the flow time until then, the sum
-    of what the steps took (``n h`` for gradient descent). Entries after `last_step` were not computed and are NaN.
+    of what the steps took (``n h`` for gradient descent). Entries after `last_step` were not
+    computed and are NaN.
 
     Attributes:
         ts: ``t_n``, shape ``(steps + 1,)``, in flow time.

@@ -170,7 +170,7 @@ def test_what_begins_later_is_not_overlooked():
 
 
 def test_flows_for_something_else():
-    with pytest.raises(flows.InvalidOptimizerError, match="got <class .*GradientDescent.>"):
+    with pytest.raises(flows.InvalidOptimizerError, match=r"got <class .*GradientDescent.>"):
         flows.flows_for(flows.GradientDescent)  # pyright: ignore[reportArgumentType]
 
 
