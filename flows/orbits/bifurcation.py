@@ -114,7 +114,7 @@ def bifurcation_diagram(
     *,
     optimizer: Callable[..., AbstractOptimizer] = GradientDescent,
     args: Data = None,
-    observable: Callable[[Params], Any] | None = None,
+    observe: Callable[[Params], Any] | None = None,
     transient: int = 1000,
     steps: int = 1000,
     keep: int = 200,
@@ -143,7 +143,7 @@ def bifurcation_diagram(
         optimizer: A function from a learning rate to an optimizer. Define it once: a new function
             object compiles anew.
         args: Data for the loss.
-        observable: What to keep of the parameters: a JAX function to one real number. By default
+        observe: What to keep of the parameters: a JAX function to one real number. By default
             the parameter where there is only one, and the loss otherwise.
         transient: Steps before anything is measured or kept.
         steps: Steps over which the exponent is measured, a multiple of 16 (rounded up).
@@ -187,10 +187,10 @@ def bifurcation_diagram(
     made.check(problem.objective, moving)
     require_host(being_traced(problem, moving), "bifurcation_diagram", "flows.classify_limit")
     single = size(moving) == 1
-    if observable is not None and not callable(observable):
+    if observe is not None and not callable(observe):
         raise InvalidOptionError(
-            f"observable must be a function of the parameters, got {observable!r}. "
-            "Write for example observable=lambda params: params[0]."
+            f"observe must be a function of the parameters, got {observe!r}. "
+            "Write for example observe=lambda params: params[0]."
         )
     dtype = real_dtype(moving)
     kept = integer(keep, 1, "keep", "keep=200")
@@ -205,7 +205,7 @@ def bifurcation_diagram(
     )
     values, limits = in_chunks(
         lambda some: _run(
-            some, problem, moving, settings, optimizer, observable, kept, longest, single
+            some, problem, moving, settings, optimizer, observe, kept, longest, single
         ),
         rates,
         length,
@@ -216,21 +216,21 @@ def bifurcation_diagram(
     gone = limits.kind_codes == DIVERGED
     values = np.where(gone[:, None], np.nan, values)
     default = "parameter" if single else "loss"
-    name = getattr(observable, "__name__", "observable")
-    label = default if observable is None else "observable" if name == "<lambda>" else name
+    name = getattr(observe, "__name__", "observable")
+    label = default if observe is None else "observable" if name == "<lambda>" else name
     return BifurcationDiagram(rates, values, limits, label)
 
 
 @eqx.filter_jit
-def _run(rates, problem, params, settings, optimizer, observable, keep, max_period, single):
+def _run(rates, problem, params, settings, optimizer, observe, keep, max_period, single):
     transient, block, tolerance, bound = settings
 
     def one(rate):
         here = Problem(problem.objective, optimizer(rate))
 
-        def observe(params):
-            if observable is not None:
-                return _one_number(observable(problem.whole(params)))
+        def kept(params):
+            if observe is not None:
+                return _one_number(observe(problem.whole(params)))
             return ravel(params)[0] if single else here.value(params)
 
         seen = follow(
@@ -241,7 +241,7 @@ def _run(rates, problem, params, settings, optimizer, observable, keep, max_peri
             bound,
             max_period=max_period,
             keep=keep,
-            observe=observe,
+            observe=kept,
         )
         return seen.observed, as_limit(here, seen, block, tolerance, max_period)
 
@@ -252,7 +252,7 @@ def _one_number(value: Any) -> Array:
     array = observed(value)
     if array is None or array.shape != () or not jnp.issubdtype(array.dtype, jnp.floating):
         raise InvalidOptionError(
-            f"observable must return one real number, got {described(value, array)}. "
-            "Write for example observable=lambda params: params[0]."
+            f"observe must return one real number, got {described(value, array)}. "
+            "Write for example observe=lambda params: params[0]."
         )
     return array

@@ -11,7 +11,7 @@ from .._custom_types import Array, Params, Scalar
 from .._objective import Objective
 from .._vectors import real_dtype, select, size
 from ..curvature.eigenpairs.block import by_row, inner_products, random_rows
-from ..curvature.eigenpairs.tracking import TrackedEigenpairs, track
+from ..curvature.eigenpairs.tracking import TrackedEigenpairs, follow_eigenpairs
 from ..optimizers._drift import direction
 
 # Vectors beyond those that are asked for: with them the last of those converges too.
@@ -43,7 +43,9 @@ def measure(
     value = objective.value(params)
     gradient, product = objective.linearised(params)
     # All pairs are near this threshold, so that all but the guards must converge.
-    found = track(product, before, 1.0, near=-math.inf, rtol=rtol, max_passes=_MAX_PASSES)
+    found = follow_eigenpairs(
+        product, before, 1.0, near=-math.inf, rtol=rtol, max_passes=_MAX_PASSES
+    )
     unit, length = direction(gradient)
     drift = direction(product(unit))[1]
     there = jnp.arange(len(found.values)) < found.count

@@ -12,7 +12,7 @@ from .._errors import RESULTS
 from .._vectors import add, add_scaled, norm, ravel, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
-from ..curvature.eigenpairs.tracking import TrackedEigenpairs, start_tracking, track
+from ..curvature.eigenpairs.tracking import TrackedEigenpairs, follow_eigenpairs, start_tracking
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, RMSProp, ScalarRMSProp
 from ..optimizers._description import AbstractMetric, IdentityMetric
 from ..optimizers._references import COHEN_2025
@@ -173,7 +173,7 @@ class CentralFlow(AbstractSteppedFlow):
         params = add_scaled(y.params, dt, self.velocity(problem, at, y))
         moment = jtu.tree_map(lambda nu, r: nu + dt * r, y.moment, rate)
         metric = Metric(problem, described, params, moment)
-        tracked = track(metric.matvec, y.tracked, metric.edge)
+        tracked = follow_eigenpairs(metric.matvec, y.tracked, metric.edge)
         return self._state(problem, metric, tracked)
 
     def velocity(self, problem: Problem, at: At, y: CentralState) -> Params:

@@ -13,7 +13,7 @@ from helpers import assert_close
 
 import flows
 from flows.curvature.eigenpairs import block
-from flows.curvature.eigenpairs.tracking import start_tracking, track
+from flows.curvature.eigenpairs.tracking import follow_eigenpairs, start_tracking
 
 
 def quadratic(x, matrix):
@@ -228,7 +228,7 @@ def follow(spectra, dtype=jnp.float64, size=8):
     start = start_tracking(lambda v: matrices[0] @ v, jnp.zeros(spectra.shape[1], dtype), size, 2.0)
 
     def step(state, matrix):
-        state = track(lambda v: matrix @ v, state, 2.0)
+        state = follow_eigenpairs(lambda v: matrix @ v, state, 2.0)
         return state, state
 
     return start, jax.lax.scan(step, start, matrices)[1], matrices
@@ -308,7 +308,7 @@ def track_diagonals(diagonals, vectors):
     state = eqx.tree_at(lambda s: s.vectors, state, vectors)
 
     def step(state, diagonal):
-        state = track(lambda v: diagonal * v, state, 2.0)
+        state = follow_eigenpairs(lambda v: diagonal * v, state, 2.0)
         return state, (state.values, state.above(2.0), state.converged & state.complete)
 
     return jax.lax.scan(step, state, diagonals)[1]
@@ -347,7 +347,7 @@ def test_tracking_survives_what_is_not_finite():
     @jax.jit
     def run(bad):
         state = start_tracking(lambda v: 2 * v, jnp.zeros(9), 4, 2.0)
-        return track(lambda v: bad * v, state, 2.0)
+        return follow_eigenpairs(lambda v: bad * v, state, 2.0)
 
     assert not bool(run(jnp.nan).converged)
     assert bool(run(1.0).converged)
@@ -369,7 +369,7 @@ def test_tracking_a_network_over_its_tree():
         def step(carry, _):
             params, state = carry
             gradient, product = product_at(params)
-            state = track(product, state, 0.6)
+            state = follow_eigenpairs(product, state, 0.6)
             params = jtu.tree_map(lambda p, g: p - 0.2 * g, params, gradient)
             return (params, state), (state.values[0], state.converged)
 

@@ -118,7 +118,7 @@ def test_observables():
     x = np.array([0.8728715609, 1.0910894512])
     expected = np.sort((x**2 - 1) ** 2 / 2)
     np.testing.assert_allclose(np.unique(loss.values[1].round(8)), expected, atol=1e-8)
-    one = flows.bifurcation_diagram(pair, start, rates, observable=first, **options)
+    one = flows.bifurcation_diagram(pair, start, rates, observe=first, **options)
     assert one.label == "first"
     np.testing.assert_allclose(np.unique(one.values[1].round(8)), x, atol=1e-8)
 
@@ -160,9 +160,9 @@ def test_other_numbers_compile_nothing():
         ({"learning_rates": ["a"]}, flows.InvalidLearningRateError, r"got \['a'\]"),
         ({"learning_rates": [[1], [1, 2]]}, flows.InvalidLearningRateError, "must be a list of"),
         ({"learning_rates": [0.1, -1]}, flows.InvalidLearningRateError, "-1.0.* is among them"),
-        ({"observable": 3}, flows.InvalidOptionError, "observable must be a function"),
-        ({"observable": lambda x: x > 0}, flows.InvalidOptionError, "must return one real number"),
-        ({"observable": lambda x: {"x": x}}, flows.InvalidOptionError, "real number, got a dict"),
+        ({"observe": 3}, flows.InvalidOptionError, "observe must be a function"),
+        ({"observe": lambda x: x > 0}, flows.InvalidOptionError, "must return one real number"),
+        ({"observe": lambda x: {"x": x}}, flows.InvalidOptionError, "real number, got a dict"),
         ({"keep": 0}, flows.InvalidOptionError, "keep must be an integer >= 1, got 0"),
         ({"chunk": 0}, flows.InvalidOptionError, "chunk must be an integer >= 1, got 0"),
         ({"optimizer": flows.GradientDescent(0.1)}, flows.InvalidOptimizerError, "Pass a function"),

@@ -75,7 +75,7 @@ def test_a_two_cycle_of_the_outputs_at_the_large_step_and_none_at_the_small_one(
         {"V": jnp.asarray(V), "W": jnp.asarray(W)},
         [1e-4, 3e-4],
         args=(X, b, targets),
-        observable=swing,
+        observe=swing,
         transient=STEPS - 36,
         steps=16,
         keep=20,

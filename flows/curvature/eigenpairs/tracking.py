@@ -8,7 +8,7 @@ them, which see the next ones come.
 >>> import jax.numpy as jnp
 >>> diagonal = jnp.array([0.1, 1.9, 2.1, 0.5, -3.0])
 >>> state = start_tracking(lambda v: diagonal * v, jnp.zeros(5), 4, threshold=2.0)
->>> state = track(lambda v: (diagonal + 0.15) * v, state, threshold=2.0)
+>>> state = follow_eigenpairs(lambda v: (diagonal + 0.15) * v, state, threshold=2.0)
 >>> [f"{float(value):.3f}" for value in state.values[:2]], int(jnp.sum(state.above(2.0)))
 (['2.250', '2.050'], 2)
 """
@@ -117,7 +117,7 @@ def start_tracking(
     return _tracked(found, conditions, rtol, size, jnp.zeros((), int))
 
 
-def track(
+def follow_eigenpairs(
     matvec: Matvec,
     before: TrackedEigenpairs,
     threshold: float | Scalar,
