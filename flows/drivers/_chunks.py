@@ -12,7 +12,7 @@ import numpy as np
 from .._checks import integer
 from .._custom_types import PyTree
 from .._errors import InvalidOptionError
-from ._progress import progress_bar
+from ._blocks import blocks
 
 # What the runs of one chunk may take, in bytes.
 _CHUNK_BYTES = 2**26
@@ -38,16 +38,13 @@ def in_chunks(
     """`run` on every slice of the inputs along their first axis; NumPy arrays of all results."""
     total = jtu.tree_leaves(inputs)[0].shape[0]
     parts, resting = [], None
-    with progress_bar(total, progress, label, unit) as done:
-        for first in range(0, total, length):
-            made = min(length, total - first)
-            # The last chunk is filled up with copies of its last member.
-            rows = np.minimum(np.arange(first, first + length), total - 1)
-            result = run(jtu.tree_map(lambda leaf, rows=rows: jnp.asarray(leaf)[rows], inputs))
-            # What does not move in the parameters, a function say, is the same for all.
-            arrays, resting = eqx.partition(result, eqx.is_array)
-            parts.append(jtu.tree_map(lambda leaf, n=made: np.asarray(leaf)[:n], arrays))
-            done(made)
+    for first, made in blocks(total, length, progress=progress, label=label, unit=unit):
+        # The last chunk is filled up with copies of its last member.
+        rows = np.minimum(np.arange(first, first + length), total - 1)
+        result = run(jtu.tree_map(lambda leaf, rows=rows: jnp.asarray(leaf)[rows], inputs))
+        # What does not move in the parameters, a function say, is the same for all.
+        arrays, resting = eqx.partition(result, eqx.is_array)
+        parts.append(jtu.tree_map(lambda leaf, n=made: np.asarray(leaf)[:n], arrays))
     joined = jtu.tree_map(lambda *leaves: np.concatenate(leaves), *parts)
     return eqx.combine(joined, resting)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from .._custom_types import Array, Flag, PyTree
 from .._errors import InvalidOptionError
-from ._progress import progress_bar
+from ._blocks import blocks
 
 # Steps of one window of a flow: long enough that restarting the solver costs nothing, short enough
 # to show progress; and of a run of the optimizer alone.
@@ -108,18 +108,17 @@ def _walk_on_host(advance, carry, start, plan, alive, progress, label, again):
         lambda leaf: np.full((plan.steps + 1, *leaf.shape), np.nan, leaf.dtype), start
     )
     _write(table, 0, jtu.tree_map(lambda leaf: leaf[None], start))
-    with progress_bar(plan.steps, progress, label, "step") as made:
-        for done in range(0, plan.steps, plan.length or 1):
-            before = carry
+    walked = blocks(plan.steps, plan.length, progress=progress, label=label, unit="step")
+    for window, (done, _) in enumerate(walked):
+        if window and not bool(alive(carry)):
+            break
+        before = carry
+        carry, records = advance(before, np.asarray(done))
+        while (other := again(before, carry)) is not None:
+            advance, before = other
             carry, records = advance(before, np.asarray(done))
-            while (other := again(before, carry)) is not None:
-                advance, before = other
-                carry, records = advance(before, np.asarray(done))
-            table = _with_room_for(table, records)
-            _write(table, done + 1, records)
-            made(min(plan.length, plan.steps - done))
-            if not bool(alive(carry)):
-                break
+        table = _with_room_for(table, records)
+        _write(table, done + 1, records)
     return carry, jtu.tree_map(jnp.asarray, table)
 
 
