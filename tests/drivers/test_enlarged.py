@@ -1,5 +1,6 @@
 """A window made once more, by a flow with more room."""
 
+import functools as ft
 from typing import ClassVar
 
 import equinox as eqx
@@ -94,3 +95,10 @@ def test_under_a_transformation_nothing_grows():
         return flows.solve(ARGUMENTS[0], x, ARGUMENTS[2], Roomy(2), 8, throw=False).last_step
 
     assert int(jax.jit(last)(jnp.zeros(2))) == 2
+
+
+@pytest.mark.parametrize("substeps", [0, -1, 2.0, True, "4"])
+def test_substeps_are_checked_for_ones_own_flows_too(substeps):
+    for flow in (ft.partial(Roomy, 4), flows.CentralFlow, flows.StochasticModifiedFlow):
+        with pytest.raises(flows.InvalidOptionError, match="substeps must be an integer >= 1, got"):
+            flow(substeps=substeps)
