@@ -4,6 +4,7 @@ import argparse
 import difflib
 import functools as ft
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ NAMED_FLOWS: dict[str, Callable[[], AbstractFlow]] = {
 }
 DEFAULT_FLOWS = ("gradient", "modified", "principal")
 SUCCESS, FAILED, MISUSE = 0, 1, 2
+PIPE_CLOSED = 128 + 13  # what a shell says of a program that SIGPIPE ended
 
 
 class _Parser(argparse.ArgumentParser):
@@ -184,5 +186,18 @@ def _count(run: Comparison) -> int:
     return int(dict(run.settings)["parameters"])
 
 
+def _as_a_program() -> int:
+    """`main`, for a reader that may close the pipe before all is written, as ``head`` does."""
+    try:
+        try:
+            return main()
+        finally:  # also of --help
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more as it ends: into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_as_a_program())

@@ -1,6 +1,7 @@
 """The command line: `python -m symbolic "(x**2+1)*(x-1)**2*(x-2)**2"`."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from .text._table import json_table, latex_table, table
 from .thresholds._critical_points import critical_points
 
 SUCCESS, INCOMPLETE, MISUSE = 0, 1, 2
+PIPE_CLOSED = 128 + 13  # what a shell says of a program that SIGPIPE ended
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,5 +102,18 @@ def _read(text: str, symbols: str | None, positive: str) -> tuple:
     return loss, None if chosen is None else [known[name] for name in chosen]
 
 
+def _as_a_program() -> int:
+    """`main`, for a reader that may close the pipe before all is written, as ``head`` does."""
+    try:
+        try:
+            return main()
+        finally:  # also of --help
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more as it ends: into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_as_a_program())

@@ -26,7 +26,9 @@ def assert_close(actual, expected, *, rtol=1.5e-7, atol=0.0):
         name = jtu.keystr(path) or "value"
         assert a.shape == e.shape, f"{name}: shape {a.shape}, expected {e.shape}"
         assert a.dtype == e.dtype, f"{name}: dtype {a.dtype}, expected {e.dtype}"
-        wrong = ~(np.abs(a - e) <= atol + rtol * np.abs(e)) & ~(np.isnan(a) & np.isnan(e))
+        same = (a == e) | (np.isnan(a) & np.isnan(e))  # infinities too
+        with np.errstate(invalid="ignore"):
+            wrong = ~(np.abs(a - e) <= atol + rtol * np.abs(e)) & ~same
         if wrong.any():
             distance = np.where(np.isnan(a - e), np.inf, np.abs(a - e))
             worst = np.unravel_index(np.argmax(np.where(wrong, distance, -1)), a.shape)

@@ -12,7 +12,7 @@ import pytest
 from helpers import by_hand
 
 import flows
-from flows.__main__ import NAMED_FLOWS, _save, main
+from flows.__main__ import NAMED_FLOWS, PIPE_CLOSED, _save, main
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +177,19 @@ def test_a_failed_run_is_shown_and_exits_with_one(tmp_path, capsys):
     assert not flows.load(path).successful
     assert main(["compare", "quartic", "--learning-rate", "9", "--steps", "20", "--json"]) == 1
     assert "no longer a finite" in json.loads(capsys.readouterr().out)["iterates"]["result"]
+
+
+def test_a_reader_may_close_the_pipe():
+    """As `head` does: here the pipe is closed before the first line."""
+    for module, arguments in (("flows", ["problems"]), ("symbolic", ["--cases"])):
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        process.stdout.close()
+        said = process.stderr.read()
+        process.stderr.close()
+        assert process.wait() == PIPE_CLOSED
+        assert said == ""

@@ -253,10 +253,11 @@ def _advance_trajectory(
             method,
             state,
             done,
-            until,
+            steps,
             length,
             save,
             Target(points, references[flow.reference]),
+            until,
         )
         for flow, method, state in zip(flows, methods, carry.flows, strict=True)
     ]
@@ -298,10 +299,12 @@ def _advance_per_step(
 
     def step(carry: CompareState, index: Array) -> tuple[CompareState, PyTree[Array]]:
         iterates, records = step_once(problem, carry.iterates, index, steps, save)
-        made = iterates.step > carry.iterates.step
+        made, asked = iterates.step > carry.iterates.step, index < steps
         end = problem.optimizer.params(iterates.state)
         stepped = [
-            restart(problem, flow, method, state, index, carry.iterates.state, end, made, save)
+            restart(
+                problem, flow, method, state, index, carry.iterates.state, end, made, asked, save
+            )
             for flow, method, state in zip(flows, methods, carry.flows, strict=True)
         ]
         carry = CompareState(iterates, tuple(state for state, _ in stepped))

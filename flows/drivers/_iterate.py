@@ -176,12 +176,16 @@ def step_once(
     new = eqx.tree_at(lambda c: c.alive, new, carry.alive & (finite | ~due))
     diagnostics = {"step_length": step_length} | optimizer.diagnostics(state)
     records = _records(value, grad_norm, diagnostics, params if save else None)
-    return new, blank_unless(made, records)
+    return new, blank_unless(made, records, index < steps)
 
 
-def blank_unless(made: Flag, records: Records) -> Records:
-    """NaN for what was not computed."""
-    return jax.tree.map(lambda x: jnp.where(made, x, jnp.asarray(jnp.nan, x.dtype)), records)
+def blank_unless(made: Flag, records: Records, asked: Flag | bool = True) -> Records:
+    """NaN for what was not computed, or 0 where nobody asked: that is cut off.
+
+    A NaN there would stop a run under ``jax_debug_nans`` in which all is well.
+    """
+    blank = jnp.where(asked, jnp.nan, 0.0)
+    return jax.tree.map(lambda x: jnp.where(made, x, blank.astype(x.dtype)), records)
 
 
 def _records(

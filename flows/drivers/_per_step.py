@@ -24,9 +24,12 @@ def restart(
     state: PyTree[Any],
     end: Params,
     due: Flag,
+    asked: Flag,
     save: bool,
 ) -> tuple[FlowState, Records]:
-    """One flow from one state of the optimizer to the next; `due` says whether there is a next one.
+    """One flow from one state of the optimizer to the next.
+
+    `due` says whether there is a next one, `asked` whether anybody wants to know.
 
     A flow of every second step starts anew at every second iterate, and waits there for a step.
     """
@@ -73,6 +76,7 @@ def restart(
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
         target = Target(end, end)
-        return carry, blank_observation(problem, flow, at, carry.y, carry.point, save, target)
+        blank = blank_observation(problem, flow, at, carry.y, carry.point, save, target)
+        return carry, blank_unless(jnp.asarray(False), blank, asked)
 
     return jax.lax.cond(due, attempt, nothing, carry)

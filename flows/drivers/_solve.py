@@ -217,11 +217,14 @@ def advance_flow(
     length: int,
     save: bool,
     targets: Target | None = None,
+    until: Array | None = None,
 ) -> tuple[FlowState, Records]:
-    """A window of `length` steps after `done` of them; nothing happens beyond `steps`.
+    """A window of `length` steps after `done` of them; nothing happens beyond `steps`, or `until`.
 
     `targets`, with a leading axis of `length`, are what the flow is to be measured against.
     """
+    asked = done + np.arange(length) < steps
+    steps = steps if until is None else until
     due = done + np.arange(length) < steps
     window_steps = Steps(jnp.asarray(done), jnp.clip(steps - done, 0, length), length)
 
@@ -257,7 +260,7 @@ def advance_flow(
             leg.memory,
             carry.cost + leg.cost,
         )
-        return carry, jax.vmap(blank_unless)(made, records)
+        return carry, jax.vmap(blank_unless)(made, records, asked)
 
     def nothing(carry: FlowState) -> tuple[FlowState, Records]:
         target = jax.tree.map(lambda points: points[0], targets)

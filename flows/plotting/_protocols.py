@@ -3,12 +3,14 @@
 Results draw themselves (`run.plot()`), so they import the pictures, and not the other way round.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from .._custom_types import Array, Params
+from .._errors import InvalidOptionError
 
 
 class TrajectoryLike(Protocol):
@@ -98,3 +100,36 @@ class DiagramLike(Protocol):
     def kinds(self) -> np.ndarray: ...
     @property
     def lyapunov(self) -> np.ndarray: ...
+
+
+_MAKERS = {
+    "ComparisonLike": (
+        "a flows.Comparison",
+        "flows.compare(loss, params, optimizer, flows, steps)",
+    ),
+    "EnsembleComparisonLike": (
+        "a flows.EnsembleComparison",
+        "flows.compare_in_law(loss, params, optimizer, flows, steps, key=key)",
+    ),
+    "ReportLike": ("a flows.RegimeReport", "flows.track(loss, run, learning_rate=0.1)"),
+    "DiagramLike": (
+        "a flows.BifurcationDiagram",
+        "flows.bifurcation_diagram(loss, start, learning_rates)",
+    ),
+}
+
+
+def require(value: Any, kind: type, drawn_by: str) -> None:
+    """Raise an `InvalidOptionError` unless the value has all that the picture looks at."""
+    # Not `isinstance` of the protocol: that would compute every property.
+    missing = object()
+    names = [name for name in vars(kind) if not name.startswith("_")]
+    if any(inspect.getattr_static(value, name, missing) is missing for name in names):
+        what, maker = _MAKERS[kind.__name__]
+        raise InvalidOptionError(
+            f"{drawn_by} draws {what}, got {_described(value)}. Pass what {maker} returned."
+        )
+
+
+def _described(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

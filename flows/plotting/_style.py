@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from .._checks import single_run
 from ..vector_fields import FLOWS
-from ._protocols import ComparisonLike
+from ._protocols import ComparisonLike, require
 
 ITERATES = "#000000"
 ERROR_LABEL = {
@@ -74,10 +74,16 @@ def axes_or_new(ax: Axes | None) -> Axes:
     return plt.figure(figsize=(6.0, 3.8), layout="constrained").add_subplot()
 
 
-def axes_for(run: ComparisonLike, ax: Axes | None) -> Axes:
-    """The Axes for a picture of a run; raises an `InvalidOptionError` for a batch of runs."""
-    single_run(run.iterates.last_step)
+def axes_for(run: ComparisonLike, ax: Axes | None, drawn_by: str) -> Axes:
+    """The Axes for a picture of a run; raises an `InvalidOptionError` unless it is a single one."""
+    require_single(run, drawn_by)
     return axes_or_new(ax)
+
+
+def require_single(run: ComparisonLike, drawn_by: str) -> None:
+    """Raise an `InvalidOptionError` for what is no comparison, and for a batch of them."""
+    require(run, ComparisonLike, drawn_by)
+    single_run(run.iterates.last_step)
 
 
 def tidy(ax: Axes) -> Axes:

@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from .._checks import single_run
 from .._errors import InvalidOptionError
 from ._protocols import ComparisonLike
-from ._style import ITERATES, looks, tidy
+from ._style import ITERATES, looks, require_single, tidy
 
 
 def plot_averages(
@@ -51,7 +50,7 @@ def plot_averages(
         J. Cohen, A. Damian, A. Talwalkar, J. Z. Kolter, J. D. Lee (2025), arXiv:2410.24206, has
         such figures.
     """
-    single_run(run.iterates.last_step)
+    require_single(run, "plot_averages")
     steps = run.iterates.steps
     if run.mode != "trajectory" or not 1 <= window <= steps:
         raise InvalidOptionError(

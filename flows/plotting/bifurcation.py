@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from .._errors import InvalidOptionError
-from ._protocols import DiagramLike
+from ._protocols import DiagramLike, require
 from ._style import axes_or_new, tidy
 
 # Okabe and Ito's colours: order is blue, chaos vermilion, what is not known grey.
@@ -46,7 +46,7 @@ def plot_bifurcation(
         the exponent per step.
 
     Raises:
-        InvalidOptionError: If `show` is neither, or every orbit diverged.
+        InvalidOptionError: If `diagram` is none, `show` is neither, or every orbit diverged.
 
     Example:
         >>> import jax.numpy as jnp
@@ -60,6 +60,7 @@ def plot_bifurcation(
     References:
         R. M. May, Nature 261 (1976), 459-467.
     """
+    require(diagram, DiagramLike, "plot_bifurcation")
     if show not in ("attractor", "lyapunov"):
         raise InvalidOptionError(f"show must be one of 'attractor', 'lyapunov'; got {show!r}.")
     rates, kinds = diagram.learning_rates, diagram.kinds

@@ -8,13 +8,13 @@ import jax.tree_util as jtu
 import numpy as np
 from matplotlib.axes import Axes
 
-from .._checks import single_run, split_params
+from .._checks import split_params
 from .._custom_types import Data, Loss
 from .._errors import InvalidOptionError
 from .._objective import as_objective
 from .._vectors import size
 from ._protocols import ComparisonLike, TrajectoryLike
-from ._style import ITERATES, axes_or_new, looks, tidy
+from ._style import ITERATES, axes_or_new, looks, require_single, tidy
 
 _GRID = 121
 
@@ -56,7 +56,7 @@ def plot_contours(
     References:
         The two-dimensional figures of M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
-    single_run(run.iterates.last_step)
+    require_single(run, "plot_contours")
     if size(split_params(run.iterates.final_params)[0]) != 2:
         raise InvalidOptionError(
             "plot_contours needs two parameters. For more of them, run.plot() draws the errors and "

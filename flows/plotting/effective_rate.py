@@ -56,6 +56,12 @@ def plot_effective_rates(
     References:
         Z. Li, K. Lyu, S. Arora (2020), arXiv:2010.02916.
     """
+    for given in (rates, {} if predicted is None else predicted):
+        if not isinstance(given, Mapping):
+            raise InvalidOptionError(
+                "rates and predicted are dictionaries from names to numbers, got a "
+                f"{type(given).__name__}. Pass rates={{'SGD': ...}}."
+            )
     if not rates:
         raise InvalidOptionError("there are no rates to draw. Pass rates={'SGD': ...}.")
     ax = axes_or_new(ax)

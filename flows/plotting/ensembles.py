@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 from .._errors import InvalidOptionError
-from ._protocols import EnsembleComparisonLike
+from ._protocols import EnsembleComparisonLike, require
 from ._style import ITERATES, axes_or_new, looks, tidy
 
 # The middle of the paths that is drawn: four fifths of them.
@@ -29,7 +29,7 @@ def plot_ensembles(
         The Axes.
 
     Raises:
-        InvalidOptionError: If there is no such number.
+        InvalidOptionError: If `run` is no comparison in law, or there is no such number.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -44,6 +44,7 @@ def plot_ensembles(
     References:
         Q. Li, C. Tai, W. E (2019), arXiv:1811.01558, compare laws in this way.
     """
+    require(run, EnsembleComparisonLike, "plot_ensembles")
     names = run.iterates.names
     if of is not None and of not in names:
         listed = ", ".join(repr(name) for name in names)

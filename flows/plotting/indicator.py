@@ -25,7 +25,8 @@ def plot_indicator(run: ComparisonLike, ax: Axes | None = None) -> Axes:
         The Axes, both of them logarithmic and in units of the parameters.
 
     Raises:
-        InvalidOptionError: If `run` is a batch of runs, or no flow in it is ever complex.
+        InvalidOptionError: If `run` is no comparison, a batch of runs, or no flow in it is ever
+            complex.
 
     Example:
         >>> import jax.numpy as jnp
@@ -41,7 +42,7 @@ def plot_indicator(run: ComparisonLike, ax: Axes | None = None) -> Axes:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, for the complex flow.
     """
-    ax = axes_for(run, ax)
+    ax = axes_for(run, ax, "plot_indicator")
     seen = []
     for name, look in looks(run.trajectories).items():
         imaginary = run.trajectories[name].diagnostics.get("imaginary_part")

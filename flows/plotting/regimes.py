@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ._protocols import ReportLike
+from ._protocols import ReportLike, require
 from ._style import axes_or_new, tidy
 
 _SHARPNESS = "#000000"
@@ -30,6 +30,9 @@ def plot_regimes(report: ReportLike, ax: Axes | None = None, *, drift: bool = Tr
     Returns:
         The Axes: steps, and loss per parameter squared.
 
+    Raises:
+        InvalidOptionError: If `report` is none.
+
     Example:
         >>> import jax.numpy as jnp
         >>> import flows, flows.plotting
@@ -44,6 +47,7 @@ def plot_regimes(report: ReportLike, ax: Axes | None = None, *, drift: bool = Tr
         J. Cohen, S. Kaur, Y. Li, J. Z. Kolter, A. Talwalkar (2021), arXiv:2103.00065, has such
         figures.
     """
+    require(report, ReportLike, "plot_regimes")
     ax = axes_or_new(ax)
     steps, eigenvalues = np.asarray(report.steps), np.asarray(report.eigenvalues)
     thresholds = np.asarray(report.thresholds)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
+from .._errors import InvalidOptionError
 from ..stability import REGIMES, StabilityCoefficients
 from ._style import axes_or_new, tidy
 
@@ -54,7 +55,7 @@ def plot_spectrum(coefficients: StabilityCoefficients, ax: Axes | None = None) -
         zero and logarithmic beyond; components in loss per parameter on a logarithmic one.
 
     Raises:
-        InvalidOptionError: If `coefficients` is a batch of points.
+        InvalidOptionError: If `coefficients` are none, or a batch of points.
 
     Example:
         >>> import jax.numpy as jnp
@@ -71,6 +72,11 @@ def plot_spectrum(coefficients: StabilityCoefficients, ax: Axes | None = None) -
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
+    if not isinstance(coefficients, StabilityCoefficients):
+        raise InvalidOptionError(
+            f"plot_spectrum draws StabilityCoefficients, got a {type(coefficients).__name__}. "
+            "Pass what flows.stability_coefficients(loss, params, optimizer) returned."
+        )
     regimes = np.array(coefficients.regimes)
     ax = axes_or_new(ax)
     eigenvalues = np.asarray(coefficients.eigenvalues)

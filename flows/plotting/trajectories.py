@@ -26,7 +26,7 @@ def plot_errors(run: ComparisonLike, ax: Axes | None = None, *, relative: bool =
         The Axes. The horizontal axis counts steps; each takes the flow time ``run.iterates.ts[1]``.
 
     Raises:
-        InvalidOptionError: If `run` is a batch of runs.
+        InvalidOptionError: If `run` is no comparison, or a batch of runs.
 
     Example:
         >>> import jax.numpy as jnp
@@ -41,7 +41,7 @@ def plot_errors(run: ComparisonLike, ax: Axes | None = None, *, relative: bool =
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, has such figures.
     """
-    ax = axes_for(run, ax)
+    ax = axes_for(run, ax, "plot_errors")
     errors = run.relative_errors if relative else run.errors
     for name, look in looks(errors).items():
         error = np.asarray(errors[name])
@@ -74,7 +74,7 @@ def plot_losses(run: ComparisonLike, ax: Axes | None = None) -> Axes:
         The Axes. The horizontal axis counts steps, the vertical one is in units of loss.
 
     Raises:
-        InvalidOptionError: If `run` is a batch of runs.
+        InvalidOptionError: If `run` is no comparison, or a batch of runs.
 
     Example:
         >>> import jax.numpy as jnp
@@ -89,7 +89,7 @@ def plot_losses(run: ComparisonLike, ax: Axes | None = None) -> Axes:
     References:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952, has such figures.
     """
-    ax = axes_for(run, ax)
+    ax = axes_for(run, ax, "plot_losses")
     loss = np.asarray(run.iterates.loss)
     ax.plot(
         loss,

@@ -121,7 +121,7 @@ class Comparison(eqx.Module):
             "median_relative_error": np.median(finite) if finite.size else 0.0,
         }
         estimate = np.asarray(self.trajectories[name].cost.integration_error)
-        if not np.any(np.isnan(estimate)):
+        if np.all(np.isfinite(estimate)):
             numbers["integration_error"] = estimate
         return {key: plain_number(number) for key, number in numbers.items()}
 

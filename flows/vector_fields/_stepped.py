@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._checks import integer
 from .._custom_types import At, Integer, Params, PyTree, VectorField
 from .._errors import IncompatibleFlowError
 from ..optimizers import Problem
@@ -17,11 +18,14 @@ class AbstractSteppedFlow(AbstractFlow):
     """A flow that makes its own steps, because its state is more than a solver can move.
 
     Attributes:
-        substeps: How many substeps make one optimizer step.
+        substeps: How many substeps make one optimizer step, an integer >= 1.
     """
 
     method: ClassVar[AbstractMethod] = OwnSteps()
     substeps: eqx.AbstractVar[int]
+
+    def __check_init__(self):
+        integer(self.substeps, 1, "substeps", "substeps=4")
 
     @abc.abstractmethod
     def advance(self, problem: Problem, at: At, y: PyTree[Any]) -> PyTree[Any]:

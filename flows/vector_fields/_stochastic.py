@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
+from .._checks import integer
 from .._custom_types import Array, At, PyTree
 from .._errors import RESULTS
 from ..optimizers import Problem
@@ -24,12 +25,15 @@ class AbstractStochasticFlow(AbstractFlow):
     did not end in numbers.
 
     Attributes:
-        substeps: How many substeps make one optimizer step.
+        substeps: How many substeps make one optimizer step, an integer >= 1.
     """
 
     stochastic: ClassVar[bool] = True
     method: ClassVar[AbstractMethod] = NoisySteps()
     substeps: eqx.AbstractVar[int]
+
+    def __check_init__(self):
+        integer(self.substeps, 1, "substeps", "substeps=8")
 
     @abc.abstractmethod
     def draw(self, problem: Problem, at: At, y: PyTree[Any], key: Array) -> PyTree[Array]:

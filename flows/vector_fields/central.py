@@ -131,7 +131,6 @@ class CentralFlow(AbstractSteppedFlow):
 
     def __check_init__(self):
         one_of(self.drift, _DRIFTS, "drift")
-        integer(self.substeps, 1, "substeps", "substeps=4")
         integer(self.size, 3, "size", "size=8")
         one_of(self.squares, (True, False), "squares")
 

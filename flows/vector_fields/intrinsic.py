@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._checks import integer
 from .._custom_types import Array, At, Params, PyTree, Scalar
 from .._objective import number_of_examples
 from .._vectors import add_scaled, norm, real_dtype, scaled
@@ -88,9 +87,6 @@ class IntrinsicFlow(AbstractStochasticFlow):
         "IntrinsicFlow": ("#5E3C99", "-"),
     }
     substeps: int = eqx.field(static=True, default=4)
-
-    def __check_init__(self):
-        integer(self.substeps, 1, "substeps", "substeps=4")
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._checks import integer, one_of
+from .._checks import one_of
 from .._custom_types import Array, At, Params, PyTree
 from .._errors import RESULTS, IncompatibleFlowError
 from .._vectors import add_scaled, ravel, real_dtype, scaled, size, unravel
@@ -108,7 +108,6 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
 
     def __check_init__(self):
         one_of(self.order, _ORDERS, "order")
-        integer(self.substeps, 1, "substeps", "substeps=8")
 
     @property
     def name(self) -> str:

@@ -1,5 +1,6 @@
 """A window made once more, by a flow with more room."""
 
+import functools as ft
 from typing import ClassVar
 
 import equinox as eqx
@@ -105,3 +106,10 @@ class Stubborn(Roomy):
 def test_what_is_no_other_flow_of_the_kind(most):
     with pytest.raises(flows.IncompatibleFlowError, match="Return another flow that is"):
         flows.solve(*ARGUMENTS, Stubborn(2, most), 8)
+
+
+@pytest.mark.parametrize("substeps", [0, -1, 2.0, True, "4"])
+def test_substeps_are_checked_for_ones_own_flows_too(substeps):
+    for flow in (ft.partial(Roomy, 4), flows.CentralFlow, flows.StochasticModifiedFlow):
+        with pytest.raises(flows.InvalidOptionError, match="substeps must be an integer >= 1, got"):
+            flow(substeps=substeps)

@@ -2,6 +2,7 @@
 
 import diffrax as dfx
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -120,3 +121,23 @@ def test_errors_from_midpoints_until_the_iterates_diverge():
     flow = run.trajectories["Clock"]
     assert int(flow.last_step) == int(run.iterates.last_step) == last
     assert flow.result == flows.RESULTS.iterates_ended
+
+
+def test_nothing_is_nan_where_all_is_well(windows_of):
+    """Windows that overrun, and flows whose error nobody controls, under jax_debug_nans."""
+    windows_of(4)
+    start, descent = jnp.array([1.0, -2.0]), flows.GradientDescent(0.01)
+    traced = lambda x: flows.iterate(lambda x: jnp.sum(x**4), x, descent, 5)  # noqa: E731
+    models = [flows.GradientFlow(), flows.RodFlow(substeps=2)]
+    with jax.debug_nans(True):
+        jax.jit(traced)(start)
+        run = flows.compare(parabola, start, descent, models, 5, args=jnp.array(1.0))
+        each = flows.compare(
+            parabola, start, descent, models[0], 5, args=jnp.array(1.0), mode="per_step"
+        )
+        alone = flows.iterate(parabola, start, descent, 5, args=jnp.array(1.0))
+    assert_close(alone.loss, run.iterates.loss, rtol=1e-14)
+    assert np.isfinite(run.errors["RodFlow"]).all()
+    assert np.isfinite(each.errors["GradientFlow"]).all()
+    assert np.isposinf(run.trajectories["RodFlow"].cost.integration_error)
+    assert "integration_error" not in run.summary()["flows"]["RodFlow"]

@@ -1,6 +1,7 @@
 """Pictures: what is drawn, from the artists themselves."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -177,3 +178,31 @@ def test_pictures_that_cannot_be_drawn(run):
     ):
         with pytest.raises(flows.InvalidOptionError, match="batch of runs"):
             draw(batch)
+
+
+@pytest.mark.parametrize(
+    ("draw", "wanted", "maker"),
+    [
+        (plotting.plot_errors, "a flows.Comparison", "flows.compare("),
+        (plotting.plot_losses, "a flows.Comparison", "flows.compare("),
+        (plotting.plot_indicator, "a flows.Comparison", "flows.compare("),
+        (plotting.plot_averages, "a flows.Comparison", "flows.compare("),
+        (lambda run: plotting.plot_contours(run, rosenbrock), "a flows.Comparison", "flows.comp"),
+        (plotting.plot_ensembles, "a flows.EnsembleComparison", "flows.compare_in_law("),
+        (plotting.plot_regimes, "a flows.RegimeReport", "flows.track("),
+        (plotting.plot_bifurcation, "a flows.BifurcationDiagram", "flows.bifurcation_diagram("),
+        (plotting.plot_spectrum, "StabilityCoefficients", "flows.stability_coefficients("),
+    ],
+)
+def test_what_a_picture_cannot_draw(run, draw, wanted, maker):
+    for value, name in ((run.iterates, "a Trajectory"), ([run], "a list")):
+        message = rf"{re.escape(wanted)}, got {name}\. Pass what {re.escape(maker)}.* returned\.$"
+        with pytest.raises(flows.InvalidOptionError, match=message):
+            draw(value)
+
+
+def test_rates_are_given_by_name():
+    with pytest.raises(flows.InvalidOptionError, match="from names to numbers, got a ndarray"):
+        plotting.plot_effective_rates(np.ones(3))
+    with pytest.raises(flows.InvalidOptionError, match="from names to numbers, got a float"):
+        plotting.plot_effective_rates({"SGD": np.ones(3)}, 0.5)

@@ -22,7 +22,7 @@ class Cost(eqx.Module):
         products: Hessian-vector products spent on eigenpairs, where a flow follows some.
         integration_error: An estimate of the solver's own error, in units of the state (for most
             flows, the parameters): the sum over its accepted steps, or, with a controller of your
-            own, their number times its tolerance. Not a number where nothing controls it.
+            own, their number times its tolerance. Infinite where nothing controls it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -49,7 +49,7 @@ class Cost(eqx.Module):
         """Of so many steps of which none was rejected, and of whose error nothing is known."""
         steps = jnp.asarray(count, int)
         none = jnp.zeros((), int)
-        return cls(steps, steps, none, jnp.asarray(products, int), jnp.asarray(jnp.nan, dtype))
+        return cls(steps, steps, none, jnp.asarray(products, int), jnp.asarray(jnp.inf, dtype))
 
     def __add__(self, other: Cost) -> Cost:
         return jtu.tree_map(jnp.add, self, other)

@@ -130,7 +130,7 @@ class Diffrax(AbstractMethod):
         return jax.lax.stop_gradient(ratio)
 
     def _no_cost(self, dtype: Any) -> Cost:
-        error = jnp.zeros((), dtype) if self.adaptive else jnp.asarray(jnp.nan, dtype)
+        error = jnp.asarray(0.0 if self.adaptive else jnp.inf, dtype)
         return eqx.tree_at(lambda cost: cost.integration_error, Cost.of_steps(0, dtype), error)
 
     def _solve(
@@ -178,7 +178,7 @@ class Diffrax(AbstractMethod):
             jnp.asarray(solution.stats[f"num_{name}steps"], int)
             for name in ("", "accepted_", "rejected_")
         )
-        error, next_dt = jnp.asarray(jnp.nan, dt.dtype), dt
+        error, next_dt = jnp.asarray(jnp.inf, dt.dtype), dt
         if ours:
             _, next_dt, error = solution.controller_state.inner_state  # pyright: ignore[reportOptionalMemberAccess]
         elif self.adaptive:
