@@ -27,8 +27,9 @@ def continued(function: Callable[..., PyTree[Any]]) -> Callable[..., PyTree[Any]
     wherever the series converges within one analytic piece of ``f``. ``F`` is holomorphic: use
     ``jax.grad(F, holomorphic=True)``. Under ``jit`` it costs about four times what ``f`` costs. Not
     continued, because they are not analytic or have no complex form in JAX: ``eigh``, ``svd``,
-    ``qr``, ``lgamma`` and its relatives, ``erf_inv``, callbacks, and linear algebra that is itself
-    complex. Other steps through complex numbers (``fft``, ``abs(u + 1j * v)``) are continued.
+    ``qr``, ``igamma``, ``igammac``, ``polygamma``, Bessel functions, ``erf_inv``, least squares of
+    lineax, implicit solvers of diffrax, callbacks, and linear algebra that is itself complex. At
+    real points most of these are right; at others they are refused when one is met.
 
     Arguments:
         function: ``f``, from pytrees of arrays to a pytree of arrays. Written for real arrays; is
@@ -42,7 +43,9 @@ def continued(function: Callable[..., PyTree[Any]]) -> Callable[..., PyTree[Any]
         complex dtype, equal to ``f`` to rounding.
 
     Raises:
-        ContinuationError: When ``F`` is called, if ``f`` uses something that cannot be continued.
+        ContinuationError: When ``F`` is called, if ``f`` uses something that cannot be continued,
+            at a concrete complex point or in complex numbers of its own.
+        EquinoxRuntimeError: Under ``jit``, with the same message, once there is a complex point.
 
     Example:
         The variance continues to ``mean((z - mean(z))^2)``, here of ``0`` and ``2i``.

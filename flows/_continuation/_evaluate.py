@@ -7,24 +7,32 @@
 (3-1j)
 """
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax.extend as jex
 import numpy as np
 
 from .._errors import ContinuationError
-from ._dtypes import is_complex
 from ._pairs import rank
+from ._refusal import refusal, through_complex
 
 # From an equation, and its operands of which some are complex where it expects real ones, to its
 # result, or to the list of its results where the primitive has several.
 Rule = Callable[..., Any]
 
-# By the name of the primitive. Empty in this file: `__init__` fills it from `_table`.
+# By the name of the primitive; "else" is for what has none. Empty in this file: `__init__` fills it
+# from `_table`.
 RULES: dict[str, Rule] = {}
 # The same for equations in which the loss itself has complex numbers.
 COMPLEX_RULES: dict[str, Rule] = {}
+
+# The equations whose programs are being evaluated, outermost first.
+_enclosing: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar(
+    "enclosing", default=()
+)
 
 
 def evaluate(program: Any, *operands: Any) -> list[Any]:
@@ -44,7 +52,7 @@ def evaluate(program: Any, *operands: Any) -> list[Any]:
             rank(value) > rank(atom.aval)
             for atom, value in zip(equation.invars, inputs, strict=True)
         )
-        outputs = _rule(equation)(equation, *inputs) if moved else bind(equation, *inputs)
+        outputs = _by_rule(equation, inputs) if moved else bind(equation, *inputs)
         outputs = outputs if equation.primitive.multiple_results else [outputs]
         values |= dict(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
@@ -57,18 +65,31 @@ def bind(equation: Any, *operands: Any, **changes: Any) -> Any:
     return equation.primitive.bind(*functions, *operands, **(params | changes))
 
 
-def _rule(equation: Any) -> Rule:
-    name = equation.primitive.name
-    complex_steps = any(is_complex(atom.aval) for atom in (*equation.invars, *equation.outvars))
+def enclosing() -> tuple[Any, ...]:
+    """The equations whose programs are being evaluated, to come back `within` them."""
+    return _enclosing.get()
+
+
+@contextlib.contextmanager
+def within(equations: tuple[Any, ...]) -> Iterator[None]:
+    """Evaluate on behalf of these equations."""
+    token = _enclosing.set(equations)
+    try:
+        yield
+    finally:
+        _enclosing.reset(token)
+
+
+def message_of(equation: Any) -> str:
+    """Why an equation is refused, and where it is."""
+    known = _enclosing.get()
+    return refusal(known if equation in known else (*known, equation))
+
+
+def _by_rule(equation: Any, operands: list[Any]) -> Any:
+    name, complex_steps = equation.primitive.name, through_complex(equation)
     rules = COMPLEX_RULES if complex_steps else RULES
-    if name not in rules:
-        line = jex.source_info_util.summarize(equation.source_info)  # empty within JAX
-        message = (
-            f"The primitive `{name}`{' of complex numbers' if complex_steps else ''} in the loss"
-            f"{line and f' ({line})'} has no analytic "
-            "continuation to complex parameters. Rewrite this part of the loss with other "
-            "functions, or choose a flow that stays real, such as "
-            '`flows.ModifiedFlow` or `flows.PrincipalFlow(branch="real")`.'
-        )
-        raise ContinuationError(message)
-    return rules[name]
+    if complex_steps and name not in rules:
+        raise ContinuationError(message_of(equation))
+    with within((*_enclosing.get(), equation)):
+        return rules[name if name in rules else "else"](equation, *operands)

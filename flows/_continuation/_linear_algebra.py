@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ._dtypes import to_complex
-from ._evaluate import evaluate
+from ._dtypes import matched, to_complex
+from ._evaluate import bind, evaluate
 
 
 def cholesky(matrix: Any, **_: Any) -> Any:
@@ -27,6 +27,11 @@ def cholesky(matrix: Any, **_: Any) -> Any:
         return factor.at[..., :, j].set(column)
 
     return lax.fori_loop(0, matrix.shape[-1], add_column, jnp.zeros_like(matrix))
+
+
+def triangular_solve(equation: Any, *operands: Any) -> Any:
+    """Real losses may ask for the conjugate, and mean nothing by it."""
+    return bind(equation, *matched(operands), conjugate_a=False)
 
 
 def linear_solve(equation: Any, *operands: Any) -> list[Any]:

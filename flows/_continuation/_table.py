@@ -14,8 +14,11 @@ from ._custom_derivatives import custom_jvp, custom_vjp
 from ._elementary import atan2, cbrt, cosh, sinh
 from ._erf import erf, erfc
 from ._evaluate import Rule
+from ._gamma import digamma, lgamma
 from ._kinds import as_it_is, by_parts, by_real_part, formula, rewritten
-from ._linear_algebra import cholesky, linear_solve
+from ._linear_algebra import cholesky, linear_solve, triangular_solve
+from ._lineax import linear_solve_of_lineax
+from ._only_real import only_real
 from ._scatter import scatter_extremum, scatter_product
 from ._sub_programs import call, checkpoint, cond, scan, while_loop
 from ._windows import cumulative, pool, pooling_gradient
@@ -75,9 +78,12 @@ TABLE: dict[str, Rule] = {
     "cbrt": rewritten(cbrt),
     "atan2": rewritten(atan2),
     "cumlogsumexp": rewritten(cumulative(jnp.logaddexp)),
+    "lgamma": formula(lgamma),
+    "digamma": formula(digamma),
     # Linear algebra without conjugation.
     "cholesky": rewritten(cholesky),
-    **_named("triangular_solve lu", as_it_is),
+    "triangular_solve": triangular_solve,
+    "lu": as_it_is,
     "custom_linear_solve": linear_solve,
     # Sub-programs.
     **_named("jit pjit closed_call core_call call composite", call),
@@ -87,6 +93,12 @@ TABLE: dict[str, Rule] = {
     "cond": cond,
     **_named("custom_jvp_call", custom_jvp),
     **_named("custom_vjp_call custom_vjp_call_jaxpr", custom_vjp),
+    # Equinox and Lineax.
+    "nontraceable": as_it_is,
+    "linear_solve": linear_solve_of_lineax,
+    # Also what the loops of Equinox are made of. They stop by norms, whose continuation may vanish
+    # where the numbers do not: so diffrax and optimistix are right at real points alone.
+    "else": only_real,
 }
 
 # Of equations in which the loss itself has complex numbers.
@@ -116,5 +128,5 @@ COMPLEX_TABLE: dict[str, Rule] = {
     "while": while_loop,
     "cond": cond,
 }
-for _name in ("lu", "triangular_solve", "reduce_precision"):
-    del COMPLEX_TABLE[_name]  # the first two pivot or conjugate
+for _name in ("lu", "nontraceable", "reduce_precision"):
+    del COMPLEX_TABLE[_name]  # the mirror may be pivoted otherwise; the others take real numbers
