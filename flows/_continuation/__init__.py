@@ -24,6 +24,7 @@ from .._errors import ContinuationError as ContinuationError
 from ._continued import continued as continued
 from ._evaluate import COMPLEX_RULES as _COMPLEX_RULES
 from ._evaluate import RULES as _RULES
+from ._only_real import refusals_named as refusals_named
 from ._table import COMPLEX_TABLE as _COMPLEX_TABLE
 from ._table import TABLE as _TABLE
 

@@ -9,8 +9,9 @@ A flow that turns complex only past ``h lambda = 1`` may never get there.
 0j
 """
 
+import contextlib
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -25,6 +26,8 @@ from ._dtypes import is_complex, to_complex, to_real
 from ._evaluate import bind, enclosing, message_of, within
 from ._kinds import per_part
 
+# In every message of `message_of`.
+_REFUSAL = "has no analytic"
 # Within the derivative at a point that has been seen to be real. What depends linearly on the
 # tangents must not be asked again: the question cannot be transposed.
 _known = contextvars.ContextVar("known", default=False)
@@ -65,6 +68,18 @@ def only_real(equation: Any, *operands: Any) -> Any:
     function.defjvp(derivative, symbolic_zeros=True)
     outputs = function(*operands)
     return outputs if equation.primitive.multiple_results else outputs[0]
+
+
+@contextlib.contextmanager
+def refusals_named() -> Iterator[None]:
+    """A `ContinuationError` for what a running program says of a point that it cannot do."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = [line for line in str(error).splitlines() if _REFUSAL in line]
+        if not said:
+            raise
+        raise ContinuationError(said[0][said[0].index("The primitive") :]) from error
 
 
 def refused_unless_real(numbers: Sequence[Any], message: str) -> list[Any]:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
 
+from .._continuation import refusals_named
 from .._custom_types import Array, Flag, PyTree
 from .._errors import InvalidOptionError
 from ._blocks import blocks
@@ -113,10 +114,11 @@ def _walk_on_host(advance, carry, start, plan, alive, progress, label, again):
         if window and not bool(alive(carry)):
             break
         before = carry
-        carry, records = advance(before, np.asarray(done))
-        while (other := again(before, carry)) is not None:
-            advance, before = other
+        with refusals_named():
             carry, records = advance(before, np.asarray(done))
+            while (other := again(before, carry)) is not None:
+                advance, before = other
+                carry, records = advance(before, np.asarray(done))
         table = _with_room_for(table, records)
         _write(table, done + 1, records)
     return carry, jtu.tree_map(jnp.asarray, table)
