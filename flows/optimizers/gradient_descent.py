@@ -47,6 +47,11 @@ class GradientDescent(AbstractOptimizer):
         del n
         return Description.of_descent(self.learning_rate)
 
+    def time_of_step(self, n: Integer) -> Scalar:
+        """The learning rate, as the description says; but at once."""
+        del n
+        return self.learning_rate
+
     def init(self, params: Params) -> Params:
         """The parameters themselves are the state."""
         return params

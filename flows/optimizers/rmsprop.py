@@ -45,6 +45,11 @@ class _AbstractRMSProp(AbstractOptimizer):
         del n
         return Description.of_descent(self.learning_rate, self.metric)
 
+    def time_of_step(self, n: Integer) -> Scalar:
+        """The learning rate, as the description says; but at once."""
+        del n
+        return self.learning_rate
+
     def init(self, params: Params) -> RMSPropState:
         """The parameters and a second moment of zero."""
         zero = self.metric.averaged(jtu.tree_map(jnp.zeros_like, params))

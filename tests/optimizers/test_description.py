@@ -31,6 +31,12 @@ def test_gains_and_edges_of_filters(described, slow, alternating, edge):
     assert not described.plain
 
 
+@pytest.mark.parametrize("kind", [flows.GradientDescent, flows.RMSProp, flows.ScalarRMSProp])
+def test_a_step_takes_its_gain(kind):
+    n = jnp.asarray(0)
+    assert float(kind(0.3).time_of_step(n)) == float(kind(0.3).describe(n).gain(1)) == 0.3
+
+
 def test_a_decay_lowers_the_edge():
     plain = flows.Description.of_descent(jnp.asarray(0.1))
     decayed = flows.Description(jnp.array([0.1]), np.zeros(1), decay=0.5)
