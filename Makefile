@@ -17,10 +17,11 @@ test: $(VENV)/test
 slow: $(VENV)/test
 	$(BIN)/python -m pytest -n 2 --dist load -q -m slow
 
-## Check style and types
+## Check style and types, and that the notebooks are in step with their sources
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python notebooks/run.py --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 ## Rewrite the files in the house style

@@ -1,11 +1,11 @@
-"""Execute the tutorials: python notebooks/run.py [NUMBER...] [--write].
+"""Execute the tutorials: python notebooks/run.py [NUMBER...] [--write | --check].
 
 The source of a tutorial is its .py file, with cells in jupytext's percent format; the .ipynb
-beside it has the same cells and no outputs, and `--write` makes it anew. Without `--write` every
-tutorial (or those whose names begin with a NUMBER) is checked to be in step with its source and
-executed from top to bottom in a kernel of its own. A warning is an error, and so is anything
-printed to stderr. What passed goes to docs/tutorials, which `make docs` shows; that executes the
-tutorials that are missing there.
+beside it has the same cells and no outputs, and `--write` makes it anew; `--check`, a part of
+`make lint`, says which are not in step. Without either every tutorial (or those whose names begin
+with a NUMBER) is checked to be in step with its source and executed from top to bottom in a kernel
+of its own. A warning is an error, and so is anything printed to stderr. What passed goes to
+docs/tutorials, which `make docs` shows; that executes the tutorials that are missing there.
 
 Prints the seconds of each, by the clock and of computing. More than 60 by the clock are reported,
 and are no failure.
@@ -68,15 +68,16 @@ def cells_of(notebook):
 
 
 def out_of_step(path):
-    """What is wrong with the .ipynb of a source, or nothing."""
+    """What is wrong with the .ipynb of a source, and the remedy; or nothing."""
     pair = path.with_suffix(".ipynb")
+    remedy = "python notebooks/run.py --write"
     if not pair.exists():
-        return f"{pair.name} is missing"
+        return f"{pair.name} is missing: {remedy}"
     notebook = nbformat.read(pair, as_version=4)
     if any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells):
-        return f"{pair.name} holds outputs"
+        return f"{pair.name} holds outputs: {remedy}"
     if cells_of(notebook) != cells_of(from_source(path)):
-        return f"{pair.name} is not in step with {path.name}"
+        return f"{pair.name} is not in step with {path.name}: {remedy}"
     return None
 
 
@@ -111,7 +112,7 @@ def run(path):
     shown.unlink(missing_ok=True)
     wrong = out_of_step(path)
     if wrong:
-        return f"{wrong}: python notebooks/run.py --write"
+        return wrong
     notebook, wrong = execute(path)
     if not wrong:
         EXECUTED.mkdir(exist_ok=True)
@@ -140,8 +141,14 @@ def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("numbers", nargs="*", help="only those whose names begin so")
-    parser.add_argument("--write", action="store_true", help="write the .ipynb, execute nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--write", action="store_true", help="write the .ipynb, execute nothing")
+    instead.add_argument(
+        "--check", action="store_true", help="say which .ipynb are out of step, execute nothing"
+    )
     options = parser.parse_args()
+    if options.check:
+        sys.exit("\n".join(filter(None, map(out_of_step, tutorials(options.numbers)))) or None)
     failed, slow = [], []
     for path in tutorials(options.numbers):
         if options.write:
