@@ -17,11 +17,12 @@ test: $(VENV)/test
 slow: $(VENV)/test
 	$(BIN)/python -m pytest -n 2 --dist load -q -m slow
 
-## Check style and types, and that the notebooks are in step with their sources
+## Check style and types, and that notebooks and lists of faults are in step with the code
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python notebooks/run.py --check
+	$(BIN)/python tests/plant_faults.py --placed tests/faults/*.toml
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 ## Rewrite the files in the house style

@@ -13,7 +13,8 @@ A list is a TOML file of tables, one a fault:
     tests = "tests/optimizers/test_sgd.py -k momentum" # arguments of pytest, run from the root
 
 Prints a line for each: caught, SURVIVED, or what is wrong with its entry; exit code 1 if any fault
-survived. The tests must pass without the fault: `--sound` runs them so. Not a test, and not in CI.
+survived. The tests must pass without the fault: `--sound` runs them so. Not a test, and not in CI,
+but for `--placed`, a part of `make lint`: which texts no longer stand there exactly once.
 """
 
 import argparse
@@ -35,9 +36,14 @@ def main():
     parser.add_argument("lists", nargs="+", type=pathlib.Path)
     parser.add_argument("--only", default="", help="faults whose description contains this")
     parser.add_argument("--sound", action="store_true", help="run the tests without the faults")
+    parser.add_argument("--placed", action="store_true", help="run nothing, see if all are placed")
     options = parser.parse_args()
     faults = [fault for path in options.lists for fault in tomllib.loads(path.read_text())["fault"]]
     faults = [fault for fault in faults if options.only in fault["what"]]
+    if options.placed:
+        misplaced = [f"{fault['file']}: {fault['what']}" for fault in faults if places(fault) != 1]
+        print(*misplaced, sep="\n", end="\n" if misplaced else "")
+        return int(bool(misplaced))
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder)
         copy_tracked(copy)
@@ -45,6 +51,12 @@ def main():
     for outcome in sorted(set(outcomes)):
         print(f"{outcomes.count(outcome)} {outcome}")
     return int(set(outcomes) != {"passed" if options.sound else "caught"})
+
+
+def places(fault, root=ROOT):
+    """How often the text that a fault replaces stands in its file."""
+    path = root / fault["file"]
+    return path.read_text().count(fault["old"]) if path.exists() else 0
 
 
 def copy_tracked(copy):
@@ -60,11 +72,11 @@ def copy_tracked(copy):
 def report(fault, copy, *, planted):
     """Run the tests of a fault and print a line."""
     path = copy / fault["file"]
-    sound = path.read_text()
     start = time.perf_counter()
-    if sound.count(fault["old"]) != 1:
-        outcome, last = f"misplaced ({sound.count(fault['old'])} places)", ""
+    if places(fault, copy) != 1:
+        outcome, last = f"misplaced ({places(fault, copy)} places)", ""
     else:
+        sound = path.read_text()
         if planted:
             path.write_text(sound.replace(fault["old"], fault["new"]))
         try:

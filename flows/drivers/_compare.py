@@ -17,7 +17,9 @@ from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..results import RESULTS, Comparison, raise_if_failed
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Diffrax, SolverOptions
+from ._advance_flow import FlowState, advance_flow, begin_flow, enlarged, flow_trajectory
 from ._compatible import check_fit, check_flows
+from ._flow_records import Target
 from ._iterate import (
     IterateState,
     begin,
@@ -27,16 +29,7 @@ from ._iterate import (
 )
 from ._per_step import restart
 from ._settings import settings_of
-from ._solve import (
-    MAX_STEPS,
-    MAX_STEPS_PER_STEP,
-    FlowState,
-    Target,
-    advance_flow,
-    begin_flow,
-    enlarged,
-    flow_trajectory,
-)
+from ._solve import MAX_STEPS, MAX_STEPS_PER_STEP
 from ._windows import keep_params, plan, walk
 
 MODES = ("trajectory", "per_step")

@@ -20,11 +20,12 @@ from ..optimizers import AbstractStochasticOptimizer, Problem, make_problem
 from ..results import RESULTS, Ensemble, EnsembleComparison, code_names
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, SolverOptions, Steps
+from ._advance_flow import start_of
 from ._chunks import chunk_length, in_chunks, require_host
 from ._compatible import check_fit, check_flows
+from ._flow_records import whole_step
 from ._iterate import start_state, step_times
 from ._settings import settings_of
-from ._solve import start_of, whole_step
 
 # Up to so many parameters are observed without being asked for.
 _FEW = 16

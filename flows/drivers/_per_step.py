@@ -11,8 +11,9 @@ from .._vectors import select
 from ..optimizers import Problem
 from ..vector_fields import AbstractFlow
 from ..vector_fields.methods import AbstractMethod, Cost, Steps
+from ._advance_flow import FlowState
+from ._flow_records import Target, blank_observation, is_good, observe, whole_step
 from ._iterate import Records, blank_unless
-from ._solve import FlowState, Target, blank_observation, is_good, observe, whole_step
 
 
 def restart(

@@ -11,8 +11,9 @@ from .._errors import InvalidLearningRateError
 from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..vector_fields import AbstractFlow
+from ._advance_flow import start_of
 from ._compatible import check_flow
-from ._solve import start_of, whole_step
+from ._flow_records import whole_step
 
 
 def vector_field(
