@@ -7,12 +7,10 @@ import jax.random as jr
 
 from .._checks import being_traced, is_traced
 from .._custom_types import Array, Integer, Params
-from .._errors import InvalidLossError, InvalidOptionError
-from .._objective import Objective, number_of_examples
+from .._errors import InvalidOptionError
+from .._objective import Objective, number_of_examples, require_mean
 
 SAMPLINGS = ("replacement", "no replacement", "reshuffling", "in order")
-# How far the mean of the examples' losses may be from the loss, in rounding units of the loss.
-_ROUNDING = 1e4
 
 
 def batch(sampling: str, n: int, size: int, key: Array, step: Integer) -> Array:
@@ -45,13 +43,8 @@ def check_batches(objective: Objective, params: Params, sampling: str, size: int
     if being_traced(objective, params):
         return
     whole, mean = _loss_and_mean(objective, params)
-    rounding = _ROUNDING * float(jnp.finfo(whole.dtype).eps)
-    if not is_traced(whole) and abs(float(whole - mean)) > rounding * (1 + abs(float(whole))):
-        raise InvalidLossError(
-            f"the loss is {float(whole):.6g}, but the mean of the losses of single examples is "
-            f"{float(mean):.6g}. SGD needs a loss that is the mean over the first axis of args: "
-            "for example jnp.mean(...) instead of jnp.sum(...), and no normalisation over a batch."
-        )
+    if not is_traced(whole):
+        require_mean(whole, mean, "all examples", "SGD")
 
 
 @eqx.filter_jit

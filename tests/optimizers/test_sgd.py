@@ -307,7 +307,7 @@ def test_what_does_not_fit_the_data():
         with pytest.raises(flows.InvalidOptionError, match="must all have one first axis"):
             flows.iterate(squares, START, flows.SGD(0.1, batch_size=2), 1, args=args, key=KEY)
     total = lambda w, data: jnp.sum((data[0] @ w - data[1]) ** 2)  # noqa: E731
-    with pytest.raises(flows.InvalidLossError, match="but the mean of the losses of single examp"):
+    with pytest.raises(flows.InvalidLossError, match="but the mean of their losses"):
         flows.iterate(total, START, flows.SGD(0.1, batch_size=2), 1, args=(X, Y), key=KEY)
 
 

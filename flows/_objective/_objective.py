@@ -6,9 +6,7 @@ holomorphic: at complex parameters they are the derivatives of the loss's analyt
 
 from __future__ import annotations
 
-import contextlib
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -16,17 +14,11 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from ._checks import being_traced, data, integer, loss_output, loss_signature, one_of, split_params
-from ._continuation import continued
-from ._custom_types import Array, Data, Loss, Params, PyTree, Scalar
-from ._errors import DerivativeError, FlowsError, InvalidLossError, InvalidOptionError
-from ._vectors import add_scaled, norm, real_dtype, scaled, subtract
-
-PRODUCTS = ("forward-over-reverse", "reverse-over-reverse", "difference")
-# What JAX and Equinox say where there is no rule for a derivative.
-_OF_DERIVATIVES = re.compile(r"(?i)differentiat|custom_vjp|autodiff|jvp|forward-mode|reverse-mode")
-# How far a mean over examples may be from the loss of all, in rounding units of the loss.
-_ROUNDING = 1e4
+from .._checks import being_traced, data, integer, loss_output, loss_signature, one_of, split_params
+from .._continuation import continued
+from .._custom_types import Array, Data, Loss, Params, PyTree, Scalar
+from ._derivatives import PRODUCTS, along, derivatives_taken, difference, transposed_along
+from ._examples import examples, number_of_examples, require_mean
 
 
 class Objective(eqx.Module):
@@ -123,7 +115,7 @@ class Objective(eqx.Module):
         take its place, the gradient with a weight decay say.
         """
         field = self.gradient if field is None else field
-        with _derivatives_taken(self.product):
+        with derivatives_taken(self.product):
             return self._linearised(params, field)
 
     def _linearised(self, params: Params, field: Callable[[Params], Params]) -> Any:
@@ -132,7 +124,7 @@ class Objective(eqx.Module):
         if self.product == "reverse-over-reverse":
             value, transposed = jax.vjp(field, params)
             return value, lambda vector: transposed(vector)[0]
-        return field(params), lambda vector: _difference(field, vector, 3)(params)
+        return field(params), lambda vector: difference(field, vector, 3)(params)
 
     def hessian_vector_product(self, params: Params, vector: Params) -> Params:
         """``H v``, by one derivative of the gradient."""
@@ -150,12 +142,12 @@ class Objective(eqx.Module):
         field = self.gradient
         for direction in directions:
             if self.product == "forward-over-reverse":
-                field = _along(field, direction)
+                field = along(field, direction)
             elif self.product == "reverse-over-reverse":
-                field = _transposed_along(field, direction)
+                field = transposed_along(field, direction)
             else:
-                field = _difference(field, direction, len(directions) + 2)
-        with _derivatives_taken(self.product):
+                field = difference(field, direction, len(directions) + 2)
+        with derivatives_taken(self.product):
             return field(params)
 
     def completed(self, resting: Params, args: Data = None) -> Objective:
@@ -215,39 +207,11 @@ def make_objective(loss: Loss | Objective, params: Params, args: Data) -> tuple[
     return objective, moving
 
 
-def number_of_examples(args: PyTree[Any]) -> int:
-    """The length of the first axis of all arrays of `args`, or an `InvalidOptionError`."""
-    leaves = [leaf for leaf in jtu.tree_leaves(args) if eqx.is_array(leaf)]
-    lengths = {leaf.shape[:1] for leaf in leaves}
-    if len(lengths) != 1 or lengths == {()}:
-        shapes = [leaf.shape for leaf in leaves]
-        raise InvalidOptionError(
-            "examples are slices of args, whose arrays must all have one first axis, that of "
-            f"the examples; here the shapes are {shapes}. Pass the data as args=(x, y), and what "
-            "is no data inside the loss."
-        )
-    [(n,)] = lengths
-    return n
-
-
-def examples(args: PyTree[Any], indices: Array) -> PyTree[Any]:
-    """The examples with these numbers, as `args` of a loss."""
-    return jtu.tree_map(lambda leaf: leaf[indices] if eqx.is_array(leaf) else leaf, args)
-
-
 def _check_mean(objective: Objective, params: Params) -> None:
     """Raise an `InvalidLossError` unless the loss of two examples is the mean of theirs."""
-    n = number_of_examples(objective.args)
-    if n < 2 or being_traced(objective, params):
-        return
-    two, each = _of_two(objective, params)
-    rounding = _ROUNDING * float(jnp.finfo(two.dtype).eps)
-    if abs(float(two - each)) > rounding * (1 + abs(float(two))):
-        raise InvalidLossError(
-            f"the loss of two examples is {float(two):.6g}, but the mean of their losses is "
-            f"{float(each):.6g}. chunk= needs a loss that is the mean over the first axis of args: "
-            "for example jnp.mean(...) instead of jnp.sum(...), and no normalisation over a batch."
-        )
+    if number_of_examples(objective.args) > 1 and not being_traced(objective, params):
+        two, each = _of_two(objective, params)
+        require_mean(two, each, "two examples", "chunk=")
 
 
 @eqx.filter_jit
@@ -258,60 +222,7 @@ def _of_two(objective: Objective, params: Params) -> tuple[Scalar, Scalar]:
     return of(0, 1), (of(0) + of(1)) / 2
 
 
-@contextlib.contextmanager
-def _derivatives_taken(product: str) -> Iterator[None]:
-    """A `DerivativeError` with the remedy for what JAX says of a derivative that does not exist."""
-    try:
-        yield
-    except (TypeError, ValueError, NotImplementedError) as error:
-        if isinstance(error, FlowsError) or not _OF_DERIVATIVES.search(str(error)):
-            raise
-        others = " or ".join(repr(other) for other in PRODUCTS if other != product)
-        raise DerivativeError(
-            f"the gradient of the loss has no derivative by product={product!r}: "
-            f"{str(error).splitlines()[0]} Pass flows.Objective(loss, product=...) in place of the "
-            f"loss, with {others}."
-        ) from error
-
-
 def _checked(output: Any) -> Scalar:
     """What a loss returned, if it is one number; costs nothing, as it runs while it is traced."""
     loss_output(output)
     return output
-
-
-def _along(field: Callable[[Params], Params], direction: Params) -> Callable[[Params], Params]:
-    """The derivative of a field in a direction that does not depend on the point.
-
-    Linearised, as `jax.jvp` refuses what has a ``custom_vjp``, even where only its reverse is used.
-    """
-    return lambda point: jax.linearize(field, point)[1](direction)
-
-
-def _transposed_along(
-    field: Callable[[Params], Params], direction: Params
-) -> Callable[[Params], Params]:
-    """The same for a field with a symmetric derivative, in reverse."""
-    return lambda point: jax.vjp(field, point)[1](direction)[0]
-
-
-def _difference(
-    field: Callable[[Params], Params], direction: Params, root: int
-) -> Callable[[Params], Params]:
-    """The same by a central difference, over the `root`-th root of the rounding unit.
-
-    That is a third root where one is taken, a fourth where two are nested: what is lost to rounding
-    grows with each. The length is relative to the point, and to 1 near the origin.
-    """
-
-    def along(point: Params) -> Params:
-        dtype = real_dtype(point)
-        length = norm(direction)
-        known = length > 0
-        step = float(jnp.finfo(dtype).eps) ** (1 / root) * (1 + norm(point))
-        step = jax.lax.stop_gradient(step / jnp.where(known, length, 1))
-        above = field(add_scaled(point, step, direction))
-        below = field(add_scaled(point, -step, direction))
-        return scaled(1 / (2 * step), subtract(above, below))
-
-    return along
