@@ -25,6 +25,8 @@ from ._continued import continued as continued
 from ._evaluate import COMPLEX_RULES as _COMPLEX_RULES
 from ._evaluate import RULES as _RULES
 from ._only_real import refusals_named as refusals_named
+from ._refusal import line_of as line_of
+from ._sub_programs import scan_counts as scan_counts
 from ._table import COMPLEX_TABLE as _COMPLEX_TABLE
 from ._table import TABLE as _TABLE
 

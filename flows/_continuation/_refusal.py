@@ -27,7 +27,7 @@ _INSTALLED = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "
 def refusal(equations: Sequence[Any]) -> str:
     """The message for the last equation; those before have the programs in which it is."""
     equation = equations[-1]
-    lines = (_line(equation) for equation in reversed(equations))
+    lines = (line_of(equation) for equation in reversed(equations))
     summary = jex.source_info_util.summarize(equation.source_info)  # empty within JAX
     line = next(filter(None, lines), summary)
     kind = " of complex numbers" if through_complex(equation) else ""
@@ -44,7 +44,7 @@ def through_complex(equation: Any) -> bool:
     return any(is_complex(atom.aval) for atom in (*equation.invars, *equation.outvars))
 
 
-def _line(equation: Any) -> str | None:
+def line_of(equation: Any) -> str | None:
     """The innermost line of the user, within the code that this library called."""
     trace = equation.source_info.traceback
     if trace is None:

@@ -44,7 +44,7 @@ def checkpoint(equation: Any, *operands: Any) -> list[Any]:
 def scan(equation: Any, *operands: Any) -> list[Any]:
     """A loop of fixed length."""
     params = equation.params
-    n, k = _scan_counts(params)
+    n, k = scan_counts(params)
     consts, start, inputs = operands[:n], operands[n : n + k], list(operands[n + k :])
 
     def step(state: Any, x: Any) -> tuple[list[Any], list[Any]]:
@@ -58,7 +58,7 @@ def scan(equation: Any, *operands: Any) -> list[Any]:
     return [*state, *outputs]
 
 
-def _scan_counts(params: dict[str, Any]) -> tuple[int, int]:
+def scan_counts(params: dict[str, Any]) -> tuple[int, int]:
     """How many of a scan's operands are constants, and how many are carried."""
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]

@@ -18,7 +18,9 @@ from .._checks import being_traced, data, integer, loss_output, loss_signature, 
 from .._continuation import continued
 from .._custom_types import Array, Data, Loss, Params, PyTree, Scalar
 from ._derivatives import PRODUCTS, along, derivatives_taken, difference, transposed_along
+from ._examined import Examined, examined
 from ._examples import examples, number_of_examples, require_mean
+from ._seen import seen
 
 
 class Objective(eqx.Module):
@@ -149,6 +151,21 @@ class Objective(eqx.Module):
                 field = difference(field, direction, len(directions) + 2)
         with derivatives_taken(self.product):
             return field(params)
+
+    def examined(self, params: Params) -> Examined:
+        """What there is to say of the loss at parameters of this kind: it is traced, and not run.
+
+        Where it is computed in float32 inside, so is the gradient, and tolerances are float32's.
+        """
+        return seen(self.loss, (params, self.resting, self.args), lambda: self._examined(params))
+
+    def _examined(self, params: Params) -> Examined:
+        real = jtu.tree_map(
+            lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.finfo(x.dtype).dtype), params
+        )
+        leaves, structure = jtu.tree_flatten(real)
+        loss = lambda *leaves: self._real_value(structure.unflatten(leaves))  # noqa: E731
+        return examined(jax.make_jaxpr(loss)(*leaves).jaxpr)
 
     def completed(self, resting: Params, args: Data = None) -> Objective:
         """The same objective with what rests of the parameters, and other data if there are any."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._custom_types import Array, Flag, Integer, Params, PyTree
 from .._errors import RESULTS, IncompatibleFlowError
-from .._vectors import select
+from .._vectors import real_dtype, select
 from ..optimizers import Problem
 from ..results import Ran, Trajectory, as_labels
 from ..vector_fields import AbstractFlow
@@ -162,7 +162,13 @@ def flow_trajectory(
         result=carry.result,
         cost=carry.cost,
         ran={"flow": Ran.of(flow), "method": Ran.of(method)},
-        choices=as_labels(flow.choices(problem, carry.point)),
+        choices=as_labels(flow.choices(problem, carry.point) | _precision(problem, carry.point)),
         stride=flow.stride,
         reference=flow.reference,
     )
+
+
+def _precision(problem: Problem, params: Params) -> dict[str, str]:
+    """A word on a loss that is computed more coarsely than its parameters are given."""
+    precision = problem.objective.examined(params).precision
+    return {} if precision == real_dtype(params) else {"precision": f"{precision} inside the loss"}

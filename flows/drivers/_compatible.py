@@ -6,6 +6,7 @@ from typing import Any
 from .._checks import random_key
 from .._custom_types import Array, Params
 from .._errors import IncompatibleFlowError, InvalidOptimizerError
+from .._objective import require_derivative
 from ..optimizers import AbstractOptimizer, Problem
 from ..vector_fields import AbstractFlow, flows_for
 
@@ -29,8 +30,15 @@ def check_fit(
     key = random_key(key, wanting[0]) if wanting else None
     optimizer.check(problem.objective, params)
     for flow in flows:
-        flow.check(problem, params)
+        check_loss(problem, params, flow)
     return key
+
+
+def check_loss(problem: Problem, params: Params, flow: AbstractFlow) -> None:
+    """Raise a typed error if there is no such flow for this loss."""
+    if flow.beyond_gradient:
+        require_derivative(problem.objective, params, flow.name)
+    flow.check(problem, params)
 
 
 def check_flow(flow: Any, optimizer: Any) -> None:

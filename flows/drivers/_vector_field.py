@@ -12,7 +12,7 @@ from .._vectors import scaled
 from ..optimizers import AbstractOptimizer, Problem, make_problem
 from ..vector_fields import AbstractFlow
 from ._advance_flow import start_of
-from ._compatible import check_flow
+from ._compatible import check_flow, check_loss
 from ._flow_records import whole_step
 
 
@@ -68,6 +68,7 @@ def vector_field(
     """
     check_flow(flow, optimizer)
     problem, moving = make_problem(loss, params, optimizer, args)
+    check_loss(problem, moving, flow)
     time = optimizer.time_of_step(jnp.asarray(0))
     if not is_traced(time) and float(time) == 0:
         raise InvalidLearningRateError(

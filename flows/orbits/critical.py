@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from .._checks import integer, is_traced, positive_scalar, split_params, step_count
 from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
+from .._objective import require_derivative
 from .._vectors import norm, ravel, real_dtype, size, unravel
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, make_problem
 from ..results import short_repr
@@ -263,6 +264,7 @@ def _prepared(loss, start, learning_rate, optimizer, args):
     rate = positive_scalar(learning_rate, "learning_rate")
     problem, moving = make_problem(loss, start, optimizer_at(optimizer, rate), args)
     stateless(problem.optimizer, moving)
+    require_derivative(problem.objective, moving, "the bifurcation")
     return problem, moving, rate
 
 

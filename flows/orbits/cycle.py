@@ -13,6 +13,7 @@ from jaxtyping import Bool, Complex, Int
 from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Data, Float, Loss, Params, PyTree
 from .._errors import InvalidOptionError
+from .._objective import require_derivative
 from .._vectors import norm, real_dtype, size
 from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, make_problem
@@ -191,6 +192,7 @@ def find_cycle(
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, start, optimizer, args)
     optimizer.check(problem.objective, moving)
+    require_derivative(problem.objective, moving, "the cycle's stability")
     dtype = real_dtype(moving)
     limit = float(jnp.finfo(dtype).eps) ** 0.75
     return _find(

@@ -9,6 +9,7 @@ from jaxtyping import Int
 from .._checks import integer, is_traced, step_count
 from .._custom_types import Array, Data, Float, Loss, Params
 from .._errors import InvalidOptionError
+from .._objective import require_derivative
 from .._vectors import real_dtype
 from ..drivers._compatible import check_optimizer
 from ..optimizers import AbstractOptimizer, Problem, make_problem
@@ -184,6 +185,7 @@ def classify_limit(
     check_optimizer(optimizer)
     problem, moving = make_problem(loss, start, optimizer, args)
     optimizer.check(problem.objective, moving)
+    require_derivative(problem.objective, moving, "the exponent of the limit")
     dtype = real_dtype(moving)
     return _classify(
         problem,

@@ -10,7 +10,7 @@ from jaxtyping import Complex, Int
 from .._checks import integer, is_traced
 from .._custom_types import Array, Data, Float, Loss, Params, PyTree, Scalar
 from .._errors import IncompatibleFlowError, InvalidOptimizerError, InvalidOptionError
-from .._objective import Objective, make_objective
+from .._objective import Objective, make_objective, require_derivative
 from .._vectors import ravel, real_dtype, size, unravel
 from ..curvature.eigenpairs.top import DENSE_LIMIT, top
 from ..curvature.spectral_functions import alpha, truncated_alpha
@@ -233,6 +233,7 @@ def stability_coefficients(
     """
     rate = _checked(optimizer).learning_rate
     objective, moving = make_objective(loss, params, args)
+    require_derivative(objective, moving, "what is asked of the Hessian")
     return _coefficients(objective, rate, moving, _number_of_directions(k, size(moving)))
 
 
@@ -269,7 +270,9 @@ def _coefficients(
 ) -> StabilityCoefficients:
     h = learning_rate.astype(real_dtype(params))
     gradient, product = objective.linearised(params)
-    eigenvalues, vectors, residuals, largest = top(product, params, k)
+    eigenvalues, vectors, residuals, largest = top(
+        product, params, k, objective.examined(params).precision
+    )
     components = vectors.T @ ravel(gradient)
     factors = alpha(h * eigenvalues)
     coefficients = factors * components.astype(factors.dtype)

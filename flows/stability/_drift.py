@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from .._checks import is_traced
 from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import RunFailedError
-from .._objective import Objective, make_objective
+from .._objective import Objective, make_objective, require_derivative
 from .._vectors import real_dtype
 from ..optimizers._drift import direction, learning_rate, maximum_scalar, power_scalar
 
@@ -51,6 +51,7 @@ def drift(loss: Loss, params: Params, *, args: Data = None) -> Scalar:
         M. Rosca, Y. Wu, C. Qin, B. Dherin (2023), arXiv:2302.01952.
     """
     objective, moving = make_objective(loss, params, args)
+    require_derivative(objective, moving, "the drift")
     return _finite(_drift(objective, moving))
 
 

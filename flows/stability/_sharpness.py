@@ -11,7 +11,7 @@ import numpy as np
 from .._checks import integer, is_traced
 from .._custom_types import Array, Data, Loss, Params, PyTree, Scalar
 from .._errors import InvalidOptionError, RunFailedError
-from .._objective import Objective, make_objective
+from .._objective import Objective, make_objective, require_derivative
 from .._vectors import real_dtype, size
 from ..curvature.basis import inner_product
 from ..curvature.eigenpairs.largest import Eigenpairs, largest_eigenpairs
@@ -47,7 +47,8 @@ def top_eigenpairs(
         start: Approximate eigenvectors, for a warm start: a tree like `params` whose leaves have
             one more axis in front, of any length; the `vectors` of an earlier call, say.
         rtol: For the residuals, in units of the largest modulus of an eigenvalue, whatever the
-            dimension; by default ``eps^(2/3)`` of the dtype, 4e-11 in float64 and 2e-5 in float32.
+            dimension; by default ``eps^(2/3)`` of the coarsest dtype in which the loss is computed,
+            4e-11 in float64 and 2e-5 in float32.
         throw: Whether to raise an error where the iteration did not converge.
 
     Returns:
@@ -75,9 +76,10 @@ def top_eigenpairs(
         (2000), 602-616.
     """
     objective, moving = make_objective(loss, params, args)
+    require_derivative(objective, moving, "what is asked of the Hessian")
     k = integer(k, 1, "k", f"k={min(5, size(moving))}", size(moving))
     _check_start(start, moving)
-    found = _find(objective, moving, k, start, _tolerance(rtol, objective, moving))
+    found = _find(objective, moving, k, start, _tolerance(rtol, moving))
     if throw and not is_traced(found.converged):
         _require(found)
     return found
@@ -120,7 +122,8 @@ def sharpness(
         J. Cohen, S. Kaur, Y. Li, J. Z. Kolter, A. Talwalkar (2021), arXiv:2103.00065.
     """
     objective, moving = make_objective(loss, params, args)
-    value, found = _sharpness(objective, moving, _tolerance(rtol, objective, moving))
+    require_derivative(objective, moving, "the sharpness")
+    value, found = _sharpness(objective, moving, _tolerance(rtol, moving))
     if not is_traced(found.converged):
         _require(found)
         return value
@@ -134,7 +137,7 @@ def sharpness(
 
 @eqx.filter_jit
 def _find(
-    objective: Objective, params: Params, k: int, start: PyTree[Any], rtol: Scalar
+    objective: Objective, params: Params, k: int, start: PyTree[Any], rtol: Scalar | None
 ) -> Eigenpairs:
     arrays, rest = eqx.partition((objective, params), eqx.is_array)
     objective, params = eqx.combine(_not_differentiable(arrays), rest)
@@ -142,8 +145,12 @@ def _find(
 
 
 @eqx.filter_jit
-def _sharpness(objective: Objective, params: Params, rtol: Scalar) -> tuple[Scalar, Eigenpairs]:
+def _sharpness(
+    objective: Objective, params: Params, rtol: Scalar | None
+) -> tuple[Scalar, Eigenpairs]:
     arrays, rest = eqx.partition((objective, params), eqx.is_array)
+
+    rtol = _default_tolerance(objective, params) if rtol is None else rtol
 
     # All arrays are arguments, as a derivative rule must not close over what is traced.
     def of(arrays: PyTree[Any], rtol: Scalar) -> tuple[Scalar, Eigenpairs]:
@@ -169,9 +176,10 @@ def _sharpness(objective: Objective, params: Params, rtol: Scalar) -> tuple[Scal
 
 
 def _iterate(
-    objective: Objective, params: Params, k: int, start: PyTree[Any], rtol: Scalar
+    objective: Objective, params: Params, k: int, start: PyTree[Any], rtol: Scalar | None
 ) -> Eigenpairs:
     _, product = objective.linearised(params)
+    rtol = _default_tolerance(objective, params) if rtol is None else rtol
     return largest_eigenpairs(product, params, k, start, rtol, _MAX_PASSES)
 
 
@@ -195,17 +203,23 @@ def _(primals: Any, tangents: Any) -> Any:
     )
 
 
-def _tolerance(rtol: Any, objective: Objective, params: Params) -> Scalar:
-    dtype = real_dtype(params)
+def _default_tolerance(objective: Objective, params: Params) -> Scalar:
+    """Two thirds of the digits in which the loss is computed."""
+    # A product by differences is known to two thirds of the digits, of which some are lost.
+    digits = 1 / 2 if objective.product == "difference" else 2 / 3
+    unit = float(jnp.finfo(objective.examined(params).precision).eps)
+    return jnp.asarray(unit**digits, real_dtype(params))
+
+
+def _tolerance(rtol: Any, params: Params) -> Scalar | None:
+    """The user's, checked and as an array; None for the default."""
     if rtol is None:
-        # A product by differences is known to two thirds of the digits, of which some are lost.
-        digits = 1 / 2 if objective.product == "difference" else 2 / 3
-        rtol = float(jnp.finfo(dtype).eps) ** digits
+        return None
     if not is_traced(rtol) and not (isinstance(rtol, float) and 0 < rtol < 1):
         raise InvalidOptionError(
             f"rtol must be a number between 0 and 1, got {rtol!r}. Write for example rtol=1e-6."
         )
-    return jnp.asarray(rtol, dtype)
+    return jnp.asarray(rtol, real_dtype(params))
 
 
 def _check_start(start: PyTree[Any], params: Params) -> None:

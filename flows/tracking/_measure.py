@@ -11,7 +11,7 @@ from .._custom_types import Array, Params, Scalar
 from .._objective import Objective
 from .._vectors import real_dtype, select, size
 from ..curvature.eigenpairs.block import by_row, inner_products, random_rows
-from ..curvature.eigenpairs.tracking import TrackedEigenpairs, follow_eigenpairs
+from ..curvature.eigenpairs.tracking import TrackedEigenpairs, follow_eigenpairs, usual_tolerance
 from ..optimizers._drift import direction
 
 # Vectors beyond those that are asked for: with them the last of those converges too.
@@ -34,7 +34,7 @@ def measure(
     params: Params,
     before: TrackedEigenpairs,
     k: int,
-    rtol: Scalar | None = None,
+    rtol: float | Scalar | None = None,
 ) -> tuple[TrackedEigenpairs, dict[str, Array]]:
     """The largest eigenpairs, from those of the point before, and the numbers of a report's row.
 
@@ -42,6 +42,8 @@ def measure(
     """
     value = objective.value(params)
     gradient, product = objective.linearised(params)
+    if rtol is None:
+        rtol = usual_tolerance(objective.examined(params).precision)
     # All pairs are near this threshold, so that all but the guards must converge.
     found = follow_eigenpairs(
         product, before, 1.0, near=-math.inf, rtol=rtol, max_passes=_MAX_PASSES

@@ -18,7 +18,7 @@ from .._checks import (
 )
 from .._custom_types import Data, Loss, Params, Scalar
 from .._errors import InvalidOptionError, InvalidParametersError
-from .._objective import as_objective
+from .._objective import as_objective, require_derivative
 from .._vectors import real_dtype, size
 from ..curvature.eigenpairs.tracking import TrackedEigenpairs
 from ..results import RegimeReport
@@ -121,6 +121,7 @@ class Tracker:
         rtol = None if self._rtol is None else jnp.asarray(self._rtol, real_dtype(moving))
         before, started = self._pairs, None
         if before is None:
+            require_derivative(objective, moving, "what a tracker records")
             # Twice at first, so that nothing that random vectors hardly see is overlooked.
             before, started = measure(
                 objective, moving, first_pairs(moving, self._k), self._k, rtol

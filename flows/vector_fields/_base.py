@@ -56,6 +56,11 @@ class AbstractFlow(eqx.Module):
         """What the flow is called in tables, plots and the keys of results."""
 
     @property
+    def beyond_gradient(self) -> bool:
+        """Whether its velocity takes derivatives of the gradient, which a loss may not have."""
+        return True
+
+    @property
     def stride(self) -> int:
         """How many optimizer steps its map stands for: 1, or 2 for every second iterate."""
         return 1

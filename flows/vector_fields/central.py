@@ -12,7 +12,12 @@ from .._errors import RESULTS
 from .._vectors import add, add_scaled, norm, ravel, subtract
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import inner_products
-from ..curvature.eigenpairs.tracking import TrackedEigenpairs, follow_eigenpairs, start_tracking
+from ..curvature.eigenpairs.tracking import (
+    TrackedEigenpairs,
+    follow_eigenpairs,
+    start_tracking,
+    usual_tolerance,
+)
 from ..optimizers import AbstractOptimizer, GradientDescent, Problem, RMSProp, ScalarRMSProp
 from ..optimizers._description import AbstractMetric, IdentityMetric
 from ..optimizers._references import COHEN_2025
@@ -160,7 +165,9 @@ class CentralFlow(AbstractSteppedFlow):
         squares = jtu.tree_map(jnp.square, problem.gradient(params))
         described = problem.description(at.step)
         metric = Metric(problem, described, params, described.metric.start(squares))
-        tracked = start_tracking(metric.matvec, params, self.size, metric.edge)
+        tracked = start_tracking(
+            metric.matvec, params, self.size, metric.edge, rtol=_tolerance(problem, params)
+        )
         return self._state(problem, metric, tracked)
 
     def advance(self, problem: Problem, at: At, y: CentralState) -> CentralState:
@@ -172,7 +179,9 @@ class CentralFlow(AbstractSteppedFlow):
         params = add_scaled(y.params, dt, self.velocity(problem, at, y))
         moment = jtu.tree_map(lambda nu, r: nu + dt * r, y.moment, rate)
         metric = Metric(problem, described, params, moment)
-        tracked = follow_eigenpairs(metric.matvec, y.tracked, metric.edge)
+        tracked = follow_eigenpairs(
+            metric.matvec, y.tracked, metric.edge, rtol=_tolerance(problem, params)
+        )
         return self._state(problem, metric, tracked)
 
     def velocity(self, problem: Problem, at: At, y: CentralState) -> Params:
@@ -261,3 +270,8 @@ def _eigenpair_residual(tracked: TrackedEigenpairs, edge: Scalar) -> Scalar:
     """The largest residual of the pairs near the edge, in units of the edge."""
     near = tracked.above(0.9 * edge)
     return jnp.max(jnp.where(near, tracked.residuals, 0)) / edge
+
+
+def _tolerance(problem: Problem, params: Params) -> float:
+    """Of the eigenpairs that are followed."""
+    return usual_tolerance(problem.objective.examined(params).precision)

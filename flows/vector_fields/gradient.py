@@ -52,6 +52,11 @@ class GradientFlow(AbstractPointFlow):
         """`GradientFlow`."""
         return "GradientFlow"
 
+    @property
+    def beyond_gradient(self) -> bool:
+        """No."""
+        return False
+
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Of whatever is not gradient descent."""
         return unless_descent(self, optimizer)

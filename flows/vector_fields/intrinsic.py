@@ -93,6 +93,11 @@ class IntrinsicFlow(AbstractStochasticFlow):
         """`IntrinsicFlow`."""
         return "IntrinsicFlow"
 
+    @property
+    def beyond_gradient(self) -> bool:
+        """No."""
+        return False
+
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Unless noise comes from independent batches alone."""
         refused = unless_plain(self, optimizer)

@@ -114,6 +114,11 @@ class StochasticModifiedFlow(AbstractPointFlow, AbstractStochasticFlow):
         """`StochasticModifiedFlow(1)`, and so on."""
         return f"StochasticModifiedFlow({self.order})"
 
+    @property
+    def beyond_gradient(self) -> bool:
+        """But for the first order."""
+        return self.order != 1
+
     def refusal(self, optimizer: AbstractOptimizer) -> str | None:
         """Unless steps are independent and without momentum."""
         refused = unless_plain(self, optimizer)

@@ -18,13 +18,14 @@ DENSE_LIMIT = 1024
 _MAX_PASSES = 300
 
 
-def top(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Array, Scalar]:
+def top(matvec: Matvec, like: Params, k: int, precision: Any) -> tuple[Array, Array, Array, Scalar]:
     """The `k` largest eigenvalues of a symmetric map, from the largest down.
 
     Arguments:
         matvec: The map.
         like: A vector that it can be applied to.
         k: How many, at most the dimension.
+        precision: The dtype in which the map is computed.
 
     Returns:
         The eigenvalues, the eigenvectors (columns in the order of the tree's leaves), how far each
@@ -34,7 +35,7 @@ def top(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Array, Scal
     if size(like) <= DENSE_LIMIT:
         eigenvalues, vectors, largest = _of_matrix(matrix_of(matvec, like), k)
     else:
-        eigenvalues, vectors, largest = _of_products(matvec, like, k)
+        eigenvalues, vectors, largest = _of_products(matvec, like, k, precision)
     vectors = _with_signs(vectors)
     residuals = jnp.linalg.norm(
         _columns(matvec, like)(vectors) - eigenvalues[None, :] * vectors, axis=0
@@ -63,11 +64,12 @@ def _of_matrix(matrix: Array, k: int) -> tuple[Array, Array, Scalar]:
     return eigenvalues[::-1][:k], vectors[:, ::-1][:, :k], jnp.max(jnp.abs(eigenvalues))
 
 
-def _of_products(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Scalar]:
+def _of_products(
+    matvec: Matvec, like: Params, k: int, precision: Any
+) -> tuple[Array, Array, Scalar]:
     """As `_of_matrix`, from products with vectors only; the modulus is of those found."""
-    dtype = real_dtype(like)
     # Vectors that are right to two thirds of the digits.
-    rtol = jnp.asarray(float(jnp.finfo(dtype).eps) ** (2 / 3), dtype)
+    rtol = jnp.asarray(float(jnp.finfo(precision).eps) ** (2 / 3), real_dtype(like))
     fixed = lambda vector: _not_differentiable(matvec(vector))  # noqa: E731
     found = largest_eigenpairs(fixed, like, k, None, rtol, _MAX_PASSES)
     vectors = jax.vmap(ravel, 0, 1)(found.vectors)

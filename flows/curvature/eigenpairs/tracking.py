@@ -221,8 +221,11 @@ def _room(size: int, dimension: int) -> int:
     return size if dimension <= size else max(size - _GUARDS, 1)
 
 
+def usual_tolerance(precision: Any) -> float:
+    """For residuals of a map that is computed in such a dtype."""
+    return max(_RTOL, float(jnp.finfo(precision).eps) ** 0.5)
+
+
 def _tolerance(rtol: float | Scalar | None, like: Params) -> Scalar:
     dtype = real_dtype(like)
-    if rtol is None:
-        rtol = max(_RTOL, float(jnp.finfo(dtype).eps) ** 0.5)
-    return jnp.asarray(rtol, dtype)
+    return jnp.asarray(usual_tolerance(dtype) if rtol is None else rtol, dtype)

@@ -18,8 +18,13 @@ from ._step_size import SpeedController, root_mean_square
 
 # Local error tolerated in units of the step's length. In float64 what sets it is a principal flow
 # that is exact, for which fifty steps should agree to nine digits; in float32 the rounding in the
-# gradient.
-_TOLERANCE = {jnp.dtype("float64"): 1e-11, jnp.dtype("float32"): 1e-5}
+# gradient, which a loss may round more coarsely than its parameters.
+_TOLERANCE = {
+    jnp.dtype("float64"): 1e-11,
+    jnp.dtype("float32"): 1e-5,
+    jnp.dtype("float16"): 0.03,
+    jnp.dtype("bfloat16"): 0.1,
+}
 
 
 class Diffrax(AbstractMethod):
@@ -121,7 +126,8 @@ class Diffrax(AbstractMethod):
 
         Two evaluations, beside the dozen of a step that is tried in vain.
         """
-        size_of = self._controller(y, by_parts=not flow.one_unit).norm
+        precision = real_dtype(y)  # any: the norm does not depend on it
+        size_of = self._controller(y, precision, by_parts=not flow.one_unit).norm
         zero = jnp.zeros((), real_dtype(y))
         before = size_of(flow.velocity(problem, At(jnp.maximum(step - 1, 0), zero + 1), y))
         after = size_of(flow.velocity(problem, At(step, zero), y))
@@ -149,7 +155,8 @@ class Diffrax(AbstractMethod):
         The step after `first` may be `alone`: then its field holds until it ends.
         """
         ts = marks.astype(dt.dtype)
-        controller = self._controller(y, by_parts=not flow.one_unit)
+        precision = _precision(flow, problem, first, y)
+        controller = self._controller(y, precision, by_parts=not flow.one_unit)
         ours = isinstance(controller, SpeedController)
         # Between its own steps a solver interpolates, with an error that nothing controls.
         clipped = dfx.ClipStepSizeController(controller, step_ts=ts) if ours else controller
@@ -202,19 +209,26 @@ class Diffrax(AbstractMethod):
             Cost(tried, accepted, rejected, jnp.zeros((), int), error),
         )
 
-    def _controller(self, y: PyTree[Array], *, by_parts: bool) -> Any:
-        """The controller for a leg that begins at `y`."""
+    def _controller(self, y: PyTree[Array], precision: Any, *, by_parts: bool) -> Any:
+        """The controller for a leg that begins at `y`, of a field computed in such a dtype."""
         if self.stepsize_controller is not None:
             return self.stepsize_controller
         dtype = real_dtype(y)
-        tolerance = _TOLERANCE[dtype]
+        tolerance = _TOLERANCE[precision]
         return SpeedController(  # pyright: ignore[reportCallIssue] (`norm` is a method of it)
             tolerance=tolerance,
-            rounding=4 * float(jnp.finfo(dtype).eps),
+            rounding=4 * float(jnp.finfo(precision).eps),
             rtol=jnp.asarray(tolerance, dtype),
             atol=tolerance * jax.lax.stop_gradient(root_mean_square(y)),
             by_parts=by_parts,
         )
+
+
+def _precision(flow: Advanced, problem: Problem, step: Integer, y: PyTree[Any]) -> Any:
+    """The coarsest dtype in which the loss is computed: no field is smoother than it."""
+    at = At(step, jnp.zeros((), real_dtype(y)))
+    params = jax.eval_shape(lambda y: flow.params(problem, at, y), y)
+    return problem.objective.examined(params).precision
 
 
 def _judged(
