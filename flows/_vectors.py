@@ -74,13 +74,39 @@ def combination(*terms: tuple[float, PyTree[Any]]) -> PyTree[Any]:
     return total
 
 
+def unit_of(tree: PyTree[Any]) -> Scalar:
+    """About the largest modulus of an entry: in this unit squares neither over- nor underflow.
+
+    A power of two, so that dividing by it rounds nothing, and such that its inverse is a number
+    too. It has no derivative, as what it is used for must not depend on it.
+    """
+    parts = [
+        part
+        for leaf in jtu.tree_leaves(jax.lax.stop_gradient(tree))
+        for part in ((leaf.real, leaf.imag) if jnp.iscomplexobj(leaf) else (leaf,))
+    ]
+    largest = ft.reduce(jnp.maximum, [jnp.max(jnp.abs(part), initial=0) for part in parts])
+    numbers = jnp.finfo(largest.dtype)
+    # Away from the subnormal numbers, which are flushed to zero; zero itself is taken for one.
+    least = 64 * float(numbers.tiny)
+    largest = jnp.clip(jnp.where(largest > 0, largest, 1), least, 1 / least)
+    return jax.lax.reduce_precision(largest, exponent_bits=numbers.nexp, mantissa_bits=0)
+
+
 def norm(tree: PyTree[Any]) -> Scalar:
-    """The Euclidean norm over all leaves, complex ones by modulus; its gradient at zero is zero."""
-    squares = [jnp.sum(jnp.real(a * jnp.conj(a))) for a in jtu.tree_leaves(tree)]
+    """The Euclidean norm over all leaves, complex ones by modulus; its gradient at zero is zero.
+
+    It is finite and not zero wherever it is a number of the dtype that is neither, and not finite
+    where an entry is not.
+    """
+    unit = unit_of(tree)
+    leaves = [leaf * (1 / unit).astype(leaf.dtype) for leaf in jtu.tree_leaves(tree)]
+    squares = [jnp.sum(jnp.real(a * jnp.conj(a))) for a in leaves]
     total = ft.reduce(operator.add, squares)
     # A square root has no derivative at zero, where flow and iterate start together.
     positive = total > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, total, jnp.ones_like(total))), total)
+    root = jnp.where(positive, jnp.sqrt(jnp.where(positive, total, jnp.ones_like(total))), total)
+    return unit * root
 
 
 def select(predicate: Flag, x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:

@@ -1,12 +1,13 @@
 """Modified flows: the gradient flow corrected by backward error analysis, order by order."""
 
+import functools as ft
 from typing import Any, ClassVar
 
 import equinox as eqx
 
 from .._checks import one_of
-from .._custom_types import At, Params
-from .._vectors import add_scaled, combination, scaled
+from .._custom_types import At, Params, Scalar
+from .._vectors import add, combination, scaled
 from ..optimizers import AbstractOptimizer, Problem
 from ..optimizers._references import HAIRER_2006
 from ._base import unless_descent
@@ -107,21 +108,25 @@ class ModifiedFlow(AbstractPointFlow):
 
     def velocity(self, problem: Problem, at: At, y: Params) -> Params:
         """``-h (g + h ... + h^2 ... )`` up to the order."""
-        h = problem.description(at.step).gain(1)
-        terms = _terms(problem, y, self.order)
-        velocity = terms.pop()
-        while terms:  # Horner's rule
-            velocity = add_scaled(terms.pop(), h, velocity)
-        return scaled(-h, velocity)
+        terms = _terms(problem, problem.description(at.step).gain(1), y, self.order)
+        return scaled(-1.0, ft.reduce(add, reversed(terms)))
 
 
-def _terms(problem: Problem, y: Params, order: int) -> list[Params]:
-    """What multiplies ``-h^0, -h^1, ...`` in the field."""
+def _terms(problem: Problem, h: Scalar, y: Params, order: int) -> list[Params]:
+    """The terms of minus the field, order by order.
+
+    Of the step ``h g`` and of derivatives of ``h E``, which are as large as the parameters: those
+    of a small loss would underflow before powers of a large ``h`` were there, and the reverse.
+    """
     # The gradient is its own direction, so one linearisation gives g and all products H v.
-    g, H = problem.linearised(y)
+    gradient, product = problem.linearised(y)
+    g = scaled(h, gradient)
+
+    def H(vector: Params) -> Params:
+        return scaled(h, product(vector))
 
     def D(*directions: Params) -> Params:
-        return problem.directional_derivative(y, *directions)
+        return scaled(h, problem.directional_derivative(y, *directions))
 
     Hg = H(g)
     terms = [g, combination((1 / 2, Hg))]

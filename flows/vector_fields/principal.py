@@ -10,7 +10,7 @@ import jax.tree_util as jtu
 
 from .._checks import one_of
 from .._custom_types import At, Integer, Params, PyTree, Scalar
-from .._vectors import add_scaled, norm, scaled, size
+from .._vectors import add_scaled, norm, scaled, size, unit_of
 from ..curvature import (
     AbstractCurvature,
     CubicImage,
@@ -235,8 +235,6 @@ class PrincipalFlow(AbstractFlow):
     def _velocity(self, problem: Problem, step: Integer, params: Params) -> PyTree[Any]:
         image = self._image(problem, step, params)
         velocity = image.value
-        if not isinstance(problem.optimizer, StepMap):
-            velocity = scaled(problem.description(step).gain(1), velocity)
         if isinstance(image, CubicImage):
             resonant = image.resonance_distance < _RESONANT
             velocity = jtu.tree_map(lambda v: jnp.where(resonant, jnp.nan, v), velocity)
@@ -254,21 +252,34 @@ class PrincipalFlow(AbstractFlow):
         return spectrum
 
     def _image(self, problem: Problem, step: Integer, params: Params) -> SpectralImage:
-        """``alpha(h H) g``, with the correction if there is one."""
+        """``alpha(h H) h g``, with the correction if there is one.
+
+        Of the step ``h g`` and of derivatives of ``h E``, which are as large as the parameters,
+        whatever the units of the loss.
+        """
         if isinstance(problem.optimizer, StepMap):
             return step_map_velocity(self.branch, problem.step, params)
         h = problem.description(step).gain(1)
         gradient, matvec = scaled_hessian(problem.objective, h, params)
+        step_along = scaled(h, gradient)
         curvature = self._curvature(problem, params)
 
         def third(v: Params, w: Params) -> Params:
-            return scaled(h**2, problem.third_derivative(params, v, w))
+            return scaled(h, problem.third_derivative(params, v, w))
 
         if self.correction == "cubic":
-            return curvature.apply_cubic(self.branch, matvec, third, gradient)
-        image = curvature.apply(rounded_alpha(self.branch), matvec, gradient)
+            # Quadratic in the step, with squares of its parts.
+            unit = unit_of(step_along)
+            image = curvature.apply_cubic(
+                self.branch,
+                matvec,
+                lambda v, w: scaled(unit, third(v, w)),
+                scaled(1 / unit, step_along),
+            )
+            return eqx.tree_at(lambda image: image.value, image, scaled(unit, image.value))
+        image = curvature.apply(rounded_alpha(self.branch), matvec, step_along)
         if self.correction == "third-order":
-            velocity = add_scaled(image.value, -1 / 12, third(gradient, gradient))
+            velocity = add_scaled(image.value, -1 / 12, third(step_along, step_along))
             image = eqx.tree_at(lambda image: image.value, image, velocity)
         return image
 

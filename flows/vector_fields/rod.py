@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 
 from .._custom_types import Array, At, Params, PyTree, Scalar
 from .._errors import InvalidOptionError
-from .._vectors import add, add_scaled, norm, scaled, subtract
+from .._vectors import add, add_scaled, norm, scaled, subtract, unit_of
 from ..curvature.eigen import symmetric_eigen
 from ..curvature.eigenpairs.block import combined, inner_products
 from ..optimizers import AbstractOptimizer, Problem
@@ -127,7 +127,8 @@ class RodFlow(AbstractSteppedFlow):
         parts += [scaled(h * dt**0.5 / 2, gradient) for gradient in (above, below)]
         rows = jtu.tree_map(lambda *leaves: jnp.stack(leaves), *parts)
         # Sum of their outer products; its leading direction is a combination of them.
-        _, vectors = symmetric_eigen(inner_products(rows, rows))
+        in_units = scaled(1 / unit_of(rows), rows)
+        _, vectors = symmetric_eigen(inner_products(in_units, in_units))
         leading = vectors[:, -1]
         leading = jnp.where(leading[0] < 0, -leading, leading)
         half = jtu.tree_map(lambda leaf: leaf[0], combined(leading[None], rows))
@@ -154,10 +155,14 @@ class RodFlow(AbstractSteppedFlow):
         if iterate is None:
             return predicted
         one, other = (
-            jtu.tree_map(lambda leaf: leaf[None], v) for v in (y.half, subtract(iterate, y.centre))
+            jtu.tree_map(lambda leaf: leaf[None], v)
+            for v in (
+                scaled(1 / jnp.where(length > 0, length, 1), y.half),
+                subtract(iterate, y.centre),
+            )
         )
         along = jnp.abs(inner_products(one, other)[0, 0])
-        return {**predicted, "measured_amplitude": along / jnp.where(length > 0, length, 1)}
+        return {**predicted, "measured_amplitude": along}
 
     def _step(
         self, problem: Problem, h: Scalar, y: RodState
@@ -165,6 +170,7 @@ class RodFlow(AbstractSteppedFlow):
         """How the centre changes in a step, and the gradients at both ends."""
         above, product_above = problem.linearised(add(y.centre, y.half))
         below, product_below = problem.linearised(subtract(y.centre, y.half))
-        both = add(above, below)
+        # As a step before it is multiplied with anything: products of a small loss would underflow.
+        both = scaled(h, add(above, below))
         bend = add(product_above(both), product_below(both))
-        return add_scaled(scaled(-h / 2, both), -(h**2) / 8, bend), (above, below)
+        return add_scaled(scaled(-0.5, both), -h / 8, bend), (above, below)

@@ -84,7 +84,7 @@ class SpeedController(dfx.AbstractAdaptiveStepSizeController):
 
             def ratio(a, b, error):
                 # Where nothing moves, an error of zero must still be allowed.
-                least = float(jnp.finfo(error.dtype).tiny) ** 0.5
+                least = float(jnp.finfo(error.dtype).tiny)
                 size = jnp.maximum(jnp.abs(a), jnp.abs(b))
                 ratio = error / (allowed + self.rounding * size + least)
                 # A trial step that left the finite numbers is one to repeat with a shorter one.
