@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 
 from .._custom_types import Array, Params, Scalar
 from .._objective import Objective
-from .._vectors import ravel, scaled, size, unravel
+from .._vectors import ravel, scaled, size, stored_by_rows, unravel
 
 # A symmetric linear map from tangent vectors to tangent vectors (trees like the parameters).
 Matvec = Callable[[Params], Params]
@@ -46,4 +46,4 @@ def columns_of(linear: Matvec, like: Params) -> Array:
         jnp.eye(n, dtype=dtype),
         batch_size=min(_BATCH, n),
     )
-    return columns.T
+    return stored_by_rows(columns).T
