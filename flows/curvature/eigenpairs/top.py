@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..._custom_types import Array, Params, Scalar
 from ..._errors import InvalidOptionError
-from ..._vectors import ravel, real_dtype, size, unravel
+from ..._vectors import norm, ravel, real_dtype, size, unravel
 from ..eigen import symmetric_eigen
 from ..hessian import Matvec, matrix_of
 from .largest import largest_eigenpairs
@@ -36,9 +36,7 @@ def top(matvec: Matvec, like: Params, k: int) -> tuple[Array, Array, Array, Scal
     else:
         eigenvalues, vectors, largest = _of_products(matvec, like, k)
     vectors = _with_signs(vectors)
-    residuals = jnp.linalg.norm(
-        _columns(matvec, like)(vectors) - eigenvalues[None, :] * vectors, axis=0
-    )
+    residuals = jax.vmap(norm, 1)(_columns(matvec, like)(vectors) - eigenvalues[None, :] * vectors)
     return eigenvalues, vectors, residuals, largest
 
 
