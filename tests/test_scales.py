@@ -140,6 +140,60 @@ def test_sharpness_and_eigenpairs(s):
     assert np.asarray(residuals) / s == pytest.approx(0, abs=1e-4)
 
 
+def at_the_edge(p, s):
+    return s * ((2 / H + p[1]) * p[0] ** 2 / 2 - 0.3 * p[1])
+
+
+@at_all_scales
+def test_an_oscillation_at_the_edge(s):
+    # At y = 0 the variance of x is 2 c, which holds y there: H Sigma H is (2 / h)^2 2 c beside c^2.
+    run = flows.solve(
+        at_the_edge,
+        jnp.zeros(2, jnp.float32),
+        descent(s),
+        flows.CentralFlow(size=3),
+        4,
+        args=single(s),
+    )
+    assert run.successful
+    expected = np.sqrt((2 / H) ** 2 * 0.6 + 0.3**2)
+    assert float(run.diagnostics["predicted_grad_norm"][-1]) / s == pytest.approx(
+        expected, rel=1e-3
+    )
+    # Variances are in units of loss, those of x times 1 / h.
+    variance = float(run.diagnostics["predicted_variances"][-1, 0]) / s
+    assert variance == pytest.approx(0.6 / H, rel=1e-3)
+
+
+@at_all_scales
+def test_the_errors_of_stability_coefficients(s):
+    point, args = jnp.ones(200, jnp.float32), single(s)
+    report = flows.stability_coefficients(many, point, descent(s), k=2, args=args)
+    assert np.asarray(report.eigenvalues) / s == pytest.approx(MANY[:-3:-1], rel=CLOSE)
+    assert 0 <= float(report.residuals.max()) / s < 1e-4
+
+
+def slanted(w, examples):
+    return jnp.mean(examples @ w) / jnp.linalg.norm(w)
+
+
+@at_all_scales
+def test_the_noise_of_an_intrinsic_flow(s):
+    # Per step the logarithm of the squared norm grows by h^2 Tr Sigma / |w|^4.
+    examples = np.random.default_rng(0).normal(size=(16, 3))
+    w = np.array([1.0, 0.5, -0.5])
+    unit = w / np.linalg.norm(w)
+    across = examples - (examples @ unit)[:, None] * unit
+    trace = np.sum((across - across.mean(0)) ** 2) / 16 / 4
+    optimizer = flows.SGD(single(H / s), batch_size=4, sampling="replacement")
+    problem = flows.Problem(flows.Objective(slanted, single(s * examples)), optimizer)
+    flow = flows.IntrinsicFlow()
+    at = flows.At(jnp.asarray(0), single(0))
+    state = optimizer.init(single(w), jax.random.key(0))
+    velocity = flow.velocity(problem, at, flow.start(problem, state, at))
+    assert float(velocity.log_square) == pytest.approx(H**2 * trace / (w @ w) ** 2, rel=1e-4)
+
+
 MANY = np.linspace(0.1, 5.0, 200)
 
 

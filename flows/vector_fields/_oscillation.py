@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 
 from .._custom_types import Array, Flag, Float, Params, PyTree, Scalar
-from .._vectors import real_dtype
+from .._vectors import norm, real_dtype, scaled, unit_of
 from ..curvature.complementarity.problem import complementarity
 from ..curvature.eigenpairs.block import by_row, inner_products
 from ..curvature.eigenpairs.critical import CriticalDerivatives, pair_places, pairs
@@ -147,6 +147,16 @@ def mean_squares(gradient: Params, of: Oscillation) -> Params:
         gradient,
         of.images,
     )
+
+
+def root_mean_square_length(gradient: Params, of: Oscillation) -> Scalar:
+    """The root of the mean squared norm of the gradient, of squares that might underflow."""
+    covariance, rows = unit_of(of.covariance), unit_of(of.images)
+    images = scaled(1 / rows, of.images)
+    trace = jnp.sum(of.covariance / covariance * inner_products(images, images))
+    # Not below zero but for rounding.
+    oscillating = rows * jnp.sqrt(covariance) * jnp.sqrt(jnp.maximum(trace, 0))
+    return norm((norm(gradient), oscillating))
 
 
 def _stiffening(metric: Metric, directions: Params, images: Params) -> tuple[Array, Array]:

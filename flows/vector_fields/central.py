@@ -22,7 +22,7 @@ from ..optimizers import AbstractOptimizer, GradientDescent, Problem, RMSProp, S
 from ..optimizers._description import AbstractMetric, IdentityMetric
 from ..optimizers._references import COHEN_2025
 from ._base import unless_plain_descent
-from ._oscillation import Metric, Oscillation, mean_squares, oscillation
+from ._oscillation import Metric, Oscillation, mean_squares, oscillation, root_mean_square_length
 from ._stepped import AbstractSteppedFlow
 
 _DRIFTS = ("gradient", "modified")
@@ -213,11 +213,10 @@ class CentralFlow(AbstractSteppedFlow):
         z, X = y.tracked.values, y.oscillation.covariance
         variances, (sizes, _) = jnp.diagonal(X), symmetric_eigen(X)
         mean = mean_squares(y.gradient, y.oscillation)
-        squares = jtu.tree_leaves(mean)
         numbers = {
             **({"predicted_squared_gradient": ravel(mean)} if self.squares else {}),
             "predicted_loss": problem.value(y.params) + jnp.sum(z * variances) / 2,
-            "predicted_grad_norm": jnp.sqrt(sum(map(jnp.sum, squares), start=jnp.zeros_like(z[0]))),
+            "predicted_grad_norm": root_mean_square_length(y.gradient, y.oscillation),
             "sharpness": z[0],
             "critical": jnp.sum(sizes > _NEGLIGIBLE * sizes[-1]).astype(z.dtype),
             "predicted_variances": variances,

@@ -130,7 +130,7 @@ class IntrinsicFlow(AbstractStochasticFlow):
         dtype = y.log_square.dtype
         h, decay = (x.astype(dtype) for x in (optimizer.learning_rate, optimizer.weight_decay))
         shrinking = jnp.exp(-y.log_square)
-        spread = h**2 * covariance_trace(problem, unit) * shrinking**2
+        spread = covariance_trace(problem, unit, h) * shrinking**2
         towards = scaled(-h * length * shrinking, problem.gradient(unit))
         return IntrinsicState(add_scaled(towards, -spread / 2, y.ray), -2 * h * decay + spread)
 
@@ -149,12 +149,12 @@ class IntrinsicFlow(AbstractStochasticFlow):
         length, unit = _split(y.ray)
         optimizer, dtype = sgd(problem), y.log_square.dtype
         h, decay = (x.astype(dtype) for x in (optimizer.learning_rate, optimizer.weight_decay))
-        half = h / (2 * self.substeps)
-        x = 4 * decay * half
+        half = 1 / (2 * self.substeps)
+        x = 4 * decay * h * half
         # (1 - e^-x) / x, which is 1 without weight decay.
         decaying = x > 0
         mean = jnp.where(decaying, -jnp.expm1(-x) / jnp.where(decaying, x, 1), 1)
-        growth = 2 * h * covariance_trace(problem, unit) * half * mean
+        growth = 2 * covariance_trace(problem, unit, h) * half * mean
         # log(e^-x |w|^4 + growth), where neither over- nor underflows.
         kept = 2 * y.log_square - x
         log_fourth = kept + jnp.log1p(growth * jnp.exp(-kept))
@@ -182,8 +182,11 @@ def _split(ray: Params) -> tuple[Scalar, Params]:
     return length, scaled(1 / length, ray)
 
 
-def covariance_trace(problem: Problem, params: Params) -> Scalar:
-    """``Tr Sigma``, of one step's gradient, from those of single examples."""
+def covariance_trace(problem: Problem, params: Params, h: Scalar) -> Scalar:
+    """``h^2 Tr Sigma``, of one step's gradient, from those of single examples.
+
+    With the rate inside, as squares of small gradients may underflow.
+    """
     optimizer = sgd(problem)
     if optimizer.batch_size is None:
         return jnp.zeros((), real_dtype(params))
@@ -192,7 +195,7 @@ def covariance_trace(problem: Problem, params: Params) -> Scalar:
 
     def square(i: Array) -> Scalar:
         gradient = problem.objective.on_examples(i[None]).gradient(params)
-        return norm(jtu.tree_map(jnp.subtract, gradient, mean)) ** 2
+        return (h * norm(jtu.tree_map(jnp.subtract, gradient, mean))) ** 2
 
     squares = jax.lax.map(square, jnp.arange(n), batch_size=min(n, _CHUNK))
     return batch_factor(optimizer, n) * jnp.mean(squares)

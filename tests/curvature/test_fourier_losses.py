@@ -55,7 +55,20 @@ def test_the_principal_flow_is_exact(rate):
     assert_close(jnp.real(run.final_params), expected, rtol=1e-7)
 
 
-@LOSSES
+# With JAX 0.12 the program of find_cycle still dies in XLA's check: see CHANGELOG.
+OF_XLA = pytest.mark.xfail(
+    jax.__version_info__ >= (0, 12), reason="layouts of XLA", raises=jax.errors.JaxRuntimeError
+)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(real_transform, marks=OF_XLA),
+        pytest.param(whole_transform, marks=OF_XLA),
+        there_and_back,
+    ],
+)
 def test_multipliers_of_a_cycle(loss):
     cycle = flows.find_cycle(loss, POINT, flows.GradientDescent(0.4), period=1)
     expected = 1 - 0.4 * EIGENVALUES

@@ -159,7 +159,7 @@ def test_an_early_end_is_marked():
         quartic, jnp.array([3.0]), flows.GradientDescent(0.5), BOTH, 20, throw=False
     )
     crosses = [line for line in plotting.plot_losses(run).lines if line.get_marker() == "x"]
-    assert list(crosses[0].get_xdata()) == [4]
+    assert list(crosses[0].get_xdata()) == [5]
     assert run.plot().get_yscale() == "log"
 
 

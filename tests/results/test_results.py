@@ -105,9 +105,9 @@ def test_a_solver_is_marked_from_a_tenth_of_the_largest_error_on(error, marked):
 
 def test_the_table_of_a_failed_run(failed):
     text = str(failed)
-    assert "stopped after step 4" in text
+    assert "stopped after step 5" in text
     assert failed.message in text
-    assert failed.summary()["iterates"]["final_loss"] == float(failed.iterates.loss[4])
+    assert failed.summary()["iterates"]["final_loss"] == float(failed.iterates.loss[5])
     assert repr(failed) == (
         "<Comparison of GradientFlow, ModifiedFlow(2) over 20 steps, mode 'trajectory'>"
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..._custom_types import Array, Params, Scalar
 from ..._errors import InvalidOptionError
-from ..._vectors import ravel, real_dtype, size, unravel
+from ..._vectors import norm, ravel, real_dtype, size, unravel
 from ..eigen import symmetric_eigen
 from ..hessian import Matvec, matrix_of
 from .largest import largest_eigenpairs
@@ -37,9 +37,7 @@ def top(matvec: Matvec, like: Params, k: int, precision: Any) -> tuple[Array, Ar
     else:
         eigenvalues, vectors, largest = _of_products(matvec, like, k, precision)
     vectors = _with_signs(vectors)
-    residuals = jnp.linalg.norm(
-        _columns(matvec, like)(vectors) - eigenvalues[None, :] * vectors, axis=0
-    )
+    residuals = jax.vmap(norm, 1)(_columns(matvec, like)(vectors) - eigenvalues[None, :] * vectors)
     return eigenvalues, vectors, residuals, largest
 
 
