@@ -112,13 +112,3 @@ def norm(tree: PyTree[Any]) -> Scalar:
 def select(predicate: Flag, x: PyTree[Any], y: PyTree[Any]) -> PyTree[Any]:
     """`x` where the predicate holds, else `y`."""
     return jtu.tree_map(ft.partial(jax.lax.select, predicate), x, y)
-
-
-def stored_by_rows(matrix: Array) -> Array:
-    """The same matrix, computed row by row whoever takes it.
-
-    LAPACK takes columns, and XLA hands that wish on to whatever makes the matrix: on a CPU even to
-    a Fourier transform in a loss, which it then refuses to run (of JAX 0.10). In a flat array there
-    is nothing to wish for; the barrier keeps it from being optimised away.
-    """
-    return jax.lax.optimization_barrier(jnp.ravel(matrix)).reshape(matrix.shape)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import jax
 import jax.numpy as jnp
 
-from .._custom_types import Params
+from .._custom_types import Params, Scalar
 from .._errors import DerivativeError, FlowsError
 from .._vectors import add_scaled, norm, real_dtype, scaled, subtract
 
@@ -64,8 +64,15 @@ def difference(
         known = length > 0
         step = float(jnp.finfo(dtype).eps) ** (1 / root) * (1 + norm(point))
         step = jax.lax.stop_gradient(step / jnp.where(known, length, 1))
-        above = field(add_scaled(point, step, direction))
-        below = field(add_scaled(point, -step, direction))
-        return scaled(1 / (2 * step), subtract(above, below))
+        return central_difference(field, point, step, direction)
 
     return along
+
+
+def central_difference(
+    field: Callable[[Params], Params], point: Params, step: Scalar, direction: Params
+) -> Params:
+    """``(f(x + s v) - f(x - s v)) / 2 s``."""
+    above = field(add_scaled(point, step, direction))
+    below = field(add_scaled(point, -step, direction))
+    return scaled(1 / (2 * step), subtract(above, below))

@@ -10,8 +10,8 @@ import jax.tree_util as jtu
 from .._checks import being_traced
 from .._custom_types import Array, Params, Scalar
 from .._errors import DerivativeError
-from .._vectors import add_scaled, norm, scaled, subtract
-from ._derivatives import derivatives_taken
+from .._vectors import norm, subtract
+from ._derivatives import central_difference, derivatives_taken
 from ._objective import Objective
 
 # By how much the two may differ, of the larger, where neither rounding nor a kink explains it.
@@ -56,9 +56,7 @@ def _apart(objective: Objective, params: Params) -> tuple[Scalar, Scalar]:
     def along(key: Array, root: float) -> tuple[Scalar, Scalar]:
         direction = _random(key, params)
         step = unit**root * (1 + norm(params)) / norm(direction)
-        above = objective.gradient(add_scaled(params, step, direction))
-        below = objective.gradient(add_scaled(params, -step, direction))
-        difference = scaled(1 / (2 * step), subtract(above, below))
+        difference = central_difference(objective.gradient, params, step, direction)
         exact = product(direction)
         larger = jnp.maximum(norm(exact), norm(difference))
         there = larger > 0

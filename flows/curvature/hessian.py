@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 
 from .._custom_types import Array, Params, Scalar
 from .._objective import Objective
-from .._vectors import ravel, scaled, size, stored_by_rows, unravel
+from .._vectors import ravel, scaled, size, unravel
 
 # A symmetric linear map from tangent vectors to tangent vectors (trees like the parameters).
 Matvec = Callable[[Params], Params]
@@ -46,4 +46,7 @@ def columns_of(linear: Matvec, like: Params) -> Array:
         jnp.eye(n, dtype=dtype),
         batch_size=min(_BATCH, n),
     )
-    return stored_by_rows(columns).T
+    # LAPACK takes columns, and XLA hands that wish on to whatever makes the matrix: on a CPU even
+    # to a Fourier transform in a loss, which it then refuses to run (of JAX 0.10). In a flat array
+    # there is nothing to wish for; the barrier keeps it from being optimised away.
+    return jax.lax.optimization_barrier(jnp.ravel(columns)).reshape(n, n).T
